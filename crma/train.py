@@ -212,7 +212,7 @@ def run_sequence(base, tokenizer, domains: list, method: Method, seed: int=0,
                 ) -> tuple[dict, ContinualModel]:
     "Train `method` through `domains`; returns the measured parts of a result (see `crma.results`) and the trained model."
     start, T = time.time(), len(domains)
-    cm, board = method.build(base), Board(domains, tokenizer, method.s)
+    cm, board = method.build(base, domains), Board(domains, tokenizer, method.s)
     states, counts, log = [cm.bank.operator()] if cm.bank else [], [], Log(cm, sum(task_steps(method.rows(t, domains), method.s) for t in range(T)), folder)
     ask_all(cm, method, board, -1, T)
     for t in range(T):
