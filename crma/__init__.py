@@ -1,1 +1,10 @@
+"""Continual fine-tuning on a spectrally bounded shared substrate: `from crma import CrmaConfig, ContinualModel`."""
 __version__ = "0.1.0"
+
+
+def __getattr__(name):
+    "The two public classes, imported when first asked for: `import crma` stays light, and PEFT then knows the method."
+    if name in ("CrmaConfig", "ContinualModel"):
+        from crma import model
+        return getattr(model, name)
+    raise AttributeError(f"module 'crma' has no attribute {name!r}")

@@ -117,7 +117,7 @@ def _to_html(nb: Path, html: Path) -> Path:
     "Executed notebook -> one HTML file without inputs, images embedded."
     import nbformat
     from nbconvert import HTMLExporter
-    body, _ = HTMLExporter(exclude_input=True, exclude_output_prompt=True, embed_images=True).from_notebook_node(nbformat.read(nb, 4), resources=dict(metadata=dict(name=nb.stem, path=str(nb.parent))))
+    body, _ = HTMLExporter(exclude_input=True, exclude_output_prompt=True, embed_images=True, mathjax_url='', require_js_url='', jquery_url='').from_notebook_node(nbformat.read(nb, 4), resources=dict(metadata=dict(name=nb.stem, path=str(nb.parent))))
     return paths.write_atomic(html, body)
 
 # %% ../nbs/lib/16_cli.ipynb #16-cli-016

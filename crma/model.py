@@ -8,7 +8,7 @@ __all__ = ['decoder_layers', 'hidden_size', 'CrmaModel', 'delete_adapter', 'bank
            'save_pretrained', 'from_pretrained']
 
 # %% ../nbs/lib/05_model.ipynb #05-model-002
-import copy, json, re
+import copy, json, re, warnings
 from contextlib import contextmanager
 from pathlib import Path
 import peft, torch
@@ -137,7 +137,8 @@ def begin_task(self: ContinualModel, name: str, # A plain name; also the adapter
     if self.current: raise RuntimeError(f'task {self.current!r} is still open: call end_task() before begin_task({name!r})')
     if name in self.tasks or name == self.SUBSTRATE: raise ValueError(f'task {name!r} exists already: choose another name')
     if inherit is not None and inherit not in self.tasks: raise ValueError(f'cannot inherit from {inherit!r}: known tasks are {self.tasks}')
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(), warnings.catch_warnings():
+        warnings.filterwarnings('ignore', 'You are trying to modify a model with PEFT')  # meant: the LoRAs join the substrate
         torch.manual_seed(seed_for(self.seed, 'lora', name))
         if self.model is None: self.model = get_peft_model(self.base, copy.deepcopy(self.adapter), adapter_name=name)
         else: self.model.add_adapter(name, copy.deepcopy(self.adapter))
@@ -149,6 +150,7 @@ def begin_task(self: ContinualModel, name: str, # A plain name; also the adapter
 def end_task(self: ContinualModel):
     "Close the open task and freeze everything."
     if not self.current: raise RuntimeError('no task is open')
+    if self.bank: self.bank.refresh()  # the last optimizer step too ends inside the constraints
     for p in self.base.parameters(): p.requires_grad_(False)
     self.current = None
 
