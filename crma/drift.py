@@ -15,12 +15,13 @@ def operator_norm(a: torch.Tensor, # (L, d, k)
     a = a.double(); return torch.linalg.eigvalsh(a.mT @ a)[..., -1].clamp_min(0).sqrt()
 
 def drift(delta: torch.Tensor, # (L, d, k)
-          moments: torch.Tensor|None=None, # (L, k, k) relative second moments; None: operator norm
+          inputs: torch.Tensor|None=None, # (L, k, k) relative second moments; None: operator norm
+          outputs: torch.Tensor|None=None, # (L, d, d) weights of what comes out; None: all alike
          ) -> torch.Tensor: # (L,) float64
-    "Operator norm of `delta`, or its root mean square effect on inputs with these second moments."
-    if moments is None: return operator_norm(delta)
+    "Operator norm of `delta`, or its root mean square effect on inputs with these second moments, weighed by `outputs`."
+    if inputs is None: return operator_norm(delta)
     delta = delta.double()
-    return ((delta @ moments)*delta).sum((-1, -2)).clamp_min(0).sqrt()
+    return ((delta @ inputs)*(delta if outputs is None else outputs @ delta)).sum((-1, -2)).clamp_min(0).sqrt()
 
 # %% ../nbs/lib/03b_drift.ipynb #03b-drift-008
 def clip(delta: torch.Tensor, # (L, d, k) float64
@@ -32,19 +33,22 @@ def clip(delta: torch.Tensor, # (L, d, k) float64
     return delta @ (v*scale[:, None, :]) @ v.mT
 
 def shrink(delta: torch.Tensor, # (L, d, k) float64
-           s: torch.Tensor, v: torch.Tensor, # Eigenvalues (L, k) and eigenvectors (L, k, k) of the second moments
            bound: torch.Tensor, # (L,)
+           s: torch.Tensor, v: torch.Tensor, # Eigenvalues (L, k) and eigenvectors (L, k, k) of the inputs' second moments
+           b: torch.Tensor|None=None, u: torch.Tensor|None=None, # The same of the outputs' weights, (L, d) and (L, d, d)
            steps: int=60, # Bisections of the multiplier, on a logarithmic scale
           ) -> torch.Tensor: # (L, d, k)
-    "Nearest matrices with tr(delta Z delta^T) <= bound^2."
-    p = delta @ v
-    energy, used = p.pow(2).sum(1), s.clamp_min(0)
-    effect = lambda lam: (energy*used/(1 + lam[:, None]*used).pow(2)).sum(1)
+    "Nearest matrices with tr(B delta Z delta^T) <= bound^2, B = I without `b` and `u`."
+    p, used = delta @ v, s.clamp_min(0)[:, None, :]
+    if b is not None: p, used = u.mT @ p, used*b.clamp_min(0)[..., None]
+    energy = p.pow(2) if b is not None else p.pow(2).sum(1, keepdim=True)
+    effect = lambda lam: (energy*used/(1 + lam[:, None, None]*used).pow(2)).sum((-1, -2))
     lo, hi = torch.full_like(bound, -40.), torch.full_like(bound, 80.)
     for _ in range(steps):
         mid = (lo + hi)/2; over = effect(mid.exp()) > bound.pow(2)
         lo, hi = torch.where(over, mid, lo), torch.where(over, hi, mid)
-    return (p/(1 + hi.exp()[:, None]*used)[:, None, :]) @ v.mT
+    p = p/(1 + hi.exp()[:, None, None]*used) @ v.mT
+    return p if b is None else u @ p
 
 # %% ../nbs/lib/03b_drift.ipynb #03b-drift-011
 def furthest(start: dict, # name -> (L, ...), admissible
