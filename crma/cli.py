@@ -6,7 +6,7 @@
 __all__ = ['run', 'status', 'collect', 'make_report', 'report', 'data', 'doctor', 'demo', 'parser', 'main']
 
 # %% ../nbs/lib/16_cli.ipynb #16-cli-002
-import argparse, os, platform, re, shutil, sys, textwrap
+import argparse, os, platform, re, shutil, sys, textwrap, time
 from pathlib import Path
 from . import paths
 
@@ -42,8 +42,9 @@ def _summary(s: dict) -> int:
     "Print what a run did; returns the exit code."
     from crma.batch import _clock
     print(f"{len(s['done'])} cells done, {len(s['skipped'])} were done before, {len(s['failed'])} failed, in {_clock(s['wall_s'])}")
+    if s['stopped']: print(f"{len(s['stopped'])} cells stopped; the same command goes on from their last finished task")
     if s['failed']: print('details in error.txt and log.txt of:\n' + '\n'.join(f'  runs/{n}: {e}' for n, e in s['failed'].items()), file=sys.stderr)
-    return 1 if s['failed'] else 0
+    return 1 if s['failed'] else 130 if s['stopped'] else 0
 
 # %% ../nbs/lib/16_cli.ipynb #16-cli-009
 def _table(rows, columns) -> str:
@@ -55,20 +56,24 @@ def _table(rows, columns) -> str:
 def run(a) -> int:
     "`crma run`."
     from crma import batch
+    from crma.cluster import read_settings
     cells = _plan(a)
     if a.dry_run:
         print(_table([dict(cell=c.name, state=batch.state(c)[0], key=c.key) for c in cells], ('cell', 'state', 'key'))); return 0
-    code = _summary(batch.run(cells, a.workers, a.threads or 1, resume=not a.force))
+    code = _summary(batch.run(cells, a.workers, a.threads or 1, resume=not a.force, executor=a.executor, settings=read_settings(a.cluster)))
     _print_verdicts([c for c in cells if batch.state(c)[0] == 'done'])
     return code
 
 def status(a) -> int:
     "`crma status`."
     from crma import batch
-    t = batch.status(a.suite)
-    print(_table(t.to_dict('records'), ('name', 'state', 'reason')))
-    print('  '.join(f'{n} {s}' for s, n in t.state.value_counts().items()))
-    return 0
+    while True:
+        t = batch.status(a.suite); watch = a.watch and (t.state == 'running').any()
+        shown = t[t.state != 'done'] if a.watch else t
+        text = '\n'.join([_table(shown.to_dict('records'), ('name', 'state', 'reason')), '  '.join(f'{n} {s}' for s, n in t.state.value_counts().items())])
+        print(('\x1b[2J\x1b[H' if a.watch and sys.stdout.isatty() else '') + text, flush=True)
+        if not watch: return 0
+        time.sleep(a.watch)
 
 # %% ../nbs/lib/16_cli.ipynb #16-cli-010
 def collect(a) -> int:
@@ -179,11 +184,11 @@ def _data_line(name: str, online: bool) -> str:
 # %% ../nbs/lib/16_cli.ipynb #16-cli-021
 def doctor(a) -> int:
     "`crma doctor`."
-    from crma import batch, data as d, repro
-    gpu = batch.gpus(); names = d.names(); mirror = paths.mirror()
+    from crma import batch, cluster, data as d, repro
+    gpu = cluster.gpus(); names = d.names(); mirror = paths.mirror()
     urls = [f.url for n in names for f in d.load_manifest(n).files if not f.local]; online = bool(urls) and _reachable(urls[0])
     rows = [('python', platform.python_version()), ('packages', ', '.join(f'{k} {v}' for k, v in repro.versions().items())),
-            ('processor', f'{repro.device_name() if not gpu else platform.machine()}, {batch.cores()} cores usable'), ('memory', _memory()),
+            ('processor', f'{repro.device_name() if not gpu else platform.machine()}, {cluster.cores()} cores usable'), ('memory', _memory()),
             ('GPU', f'{len(gpu)} x {repro.device_name()}' if gpu else 'none: cells run on the CPU, one per core'),
             ('free disk', f'{shutil.disk_usage(paths.root()).free/2**30:.0f} GiB'),
             ('data', f"{sum(map(d.available, names))} of {len(names)} data sets here; mirror {'set' if mirror else 'not set (CRMA_DATA_MIRROR)'}; network {'reachable' if online else 'not reachable'}"),
@@ -233,8 +238,9 @@ examples:
   crma demo                                     the short way to a verdict: about 15 minutes on 2 cores, then cached
   crma run fictional --conditions naive,modular --seeds 0,42
   crma run fictional --demo --dry-run           which cells, and which are done?
-  crma run pocket --workers 2                   stop with Ctrl-C; the same command goes on
-  crma status fictional
+  crma run pocket --workers 2                   Ctrl-C: running cells finish their task; the same command goes on
+  crma run fictional --executor slurm --cluster cluster.yaml
+  crma status fictional --watch
   crma report headline --source runs            the report on what ran here, as HTML
 """
 
@@ -258,6 +264,8 @@ _RUN = (_SUITE, ('--points', dict(type=_words, metavar='A,B', help='only these n
         ('--seeds', dict(type=_numbers, metavar='0,42', help='these seeds instead of the suite\'s')),
         ('--set', dict(action='append', metavar='PARAMETER=VALUE', help='another value for one parameter (may be repeated)')), _WORKERS,
         ('--threads', dict(type=_count, metavar='N', help='CPU threads inside each cell (default 1)')),
+        ('--executor', dict(choices=('local', 'ssh', 'slurm'), default='local', help='where cells run (default: this machine)')),
+        ('--cluster', dict(metavar='FILE', help='cluster settings in the form of dask-jobqueue, for ssh and slurm')),
         ('--demo', dict(action='store_true', help='only the part of the suite that `crma demo` runs')),
         ('--force', dict(action='store_true', help='run also what is done already')), ('--dry-run', dict(action='store_true', help='list the cells and their state, run nothing')))
 
@@ -269,7 +277,8 @@ def parser() -> argparse.ArgumentParser:
     sub = p.add_subparsers(metavar='COMMAND', title='commands')
     _command(sub, 'demo', demo, 'run the demo part of all suites, print the verdicts, write the report', _WORKERS)
     _command(sub, 'run', run, 'run the cells of a suite that are not done', *_RUN)
-    _command(sub, 'status', status, 'list the cells of a suite: done, running, failed, stale or missing, and why', _SUITE)
+    _command(sub, 'status', status, 'list the cells of a suite: done, running, failed, stale or missing, and why', _SUITE,
+             ('--watch', dict(type=_count, nargs='?', const=2, metavar='S', help='every S seconds (default 2) what is not done yet, as long as something runs')))
     _command(sub, 'report', report, 'run a report notebook and export it as one HTML file', ('name', dict(metavar='NAME', nargs='?', default='headline', help='a report (default headline), or a suite')),
              ('--source', dict(choices=('results', 'runs'), default='results', help='committed results (default) or what ran here')))
     _command(sub, 'collect', collect, 'copy finished results of a suite from runs/ to results/, to be committed', _SUITE,

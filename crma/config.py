@@ -30,13 +30,13 @@ BLENDS, DRIFT_MEASURES = ('convex', 'residual'), ('operator', 'moments', 'fisher
 class CrmaConfig(PeftConfig):
     "A CRMA substrate: one block after each decoder layer, all blocks projected together."
     n_streams: int = field(default=4, metadata={'help': 'streams n that M mixes'})
-    stream_rank: int = field(default=4, metadata={'help': 'coordinates r per stream; n*r may not exceed the hidden size'})
-    blend: str = field(default='convex', metadata={'help': "'convex': Q^T M Q, whole adapter non-expansive; 'residual': W M Q, Lipschitz 1 + gate"})
+    stream_rank: int = field(default=16, metadata={'help': 'coordinates r per stream; n*r may not exceed the hidden size'})
+    blend: str = field(default='residual', metadata={'help': "'convex': Q^T M Q, whole adapter non-expansive; 'residual': W M Q, Lipschitz 1 + gate"})
     construction: str = field(default='sinkhorn', metadata={'help': 'how M is made: see crma.sinkhorn.CONSTRUCTIONS'})
     sinkhorn_iters: int = field(default=5, metadata={'help': 'iterations K; M is doubly stochastic at any K'})
     gate: float = field(default=1., metadata={'help': 'initial gate g in [0, 1]'})
     logits_std: float = field(default=1., metadata={'help': 'standard deviation of the initial logits'})
-    drift_budget: float|None = field(default=None, metadata={'help': 'how far the block of any layer may move during one task after the first; default: no limit'})
+    drift_budget: float|None = field(default=.1, metadata={'help': 'how far the block of any layer may move during one task after the first; None: no limit'})
     drift_measure: str = field(default='operator', metadata={'help': "'operator': ||G - G_s||_2; 'moments': root mean square of (G - G_s) x over the inputs x of earlier tasks, relative to that of x; 'fisher': root mean square effect of (G - G_s) x on earlier tasks' answers"})
     init_seed: int = field(default=0, metadata={'help': 'seed of Q and the logits'})
     target_modules: str|list[str]|None = field(default=None, metadata={'help': 'layers to follow with a block; default: every decoder layer'})

@@ -11,6 +11,7 @@ __all__ = ['METHODS', 'Settings', 'settings', 'Method', 'build', 'rows', 'begin_
 import math, re
 from contextlib import nullcontext
 from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
 from peft import LoraConfig
 from .config import CrmaConfig
 from .model import ContinualModel, decoder_layers, hidden_size, layer_lists
@@ -86,9 +87,11 @@ class Method:
         return name if name in cm.tasks else None
 
 # %% ../nbs/lib/10_methods.ipynb #10-methods-010
-def build(self: Method, base, domains: list) -> ContinualModel:
-    "The continual model before any task."
-    return ContinualModel(base, self.substrate(), self.lora(base), seed=self.seed)
+def build(self: Method, base, domains: list,
+          saved: Path|None=None, # A folder of `ContinualModel.save_pretrained` to go on from
+         ) -> ContinualModel:
+    "The continual model before any task, or as it was saved."
+    return ContinualModel.from_pretrained(base, saved) if saved else ContinualModel(base, self.substrate(), self.lora(base), seed=self.seed)
 
 def rows(self: Method, t: int, domains: list) -> list:
     "Training examples of task t; an empty list skips training."
@@ -143,10 +146,10 @@ class Naive(Method):
 class Joint(Naive):
     """One LoRA on all T domains at once: the upper reference. Its rank is T times that of a task's LoRA, which makes its size that of T of them, at 0.3
     of the learning rate, which the larger LoRA needs to memorize; epochs are the same. Its later tasks have nothing left to train."""
-    def build(self, base, domains):
+    def build(self, base, domains, saved=None):
         T, s = len(domains), self.s
         self.s = replace(s, lora_rank=T*s.lora_rank, lora_alpha=T*s.lora_alpha, lr=.3*s.lr)
-        return super().build(base, domains)
+        return super().build(base, domains, saved)
     def rows(self, t, domains): return [e for d in domains for e in d.train] if t == 0 else []
 
 # %% ../nbs/lib/10_methods.ipynb #10-methods-014

@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['NUMERIC_MODULES', 'ENV_ALLOWED', 'PACKAGES', 'check_seed', 'seed_everything', 'seed_for', 'set_threads', 'code_hash',
-           'library_hash', 'versions', 'git_state', 'device_name', 'provenance', 'peak_memory_mb']
+           'library_hash', 'versions', 'git_state', 'device_name', 'gpu_driver', 'provenance', 'usage',
+           'peak_memory_mb']
 
 # %% ../nbs/lib/01_repro.ipynb #01-repro-002
 import ast, hashlib, importlib.metadata, json, os, platform, random, subprocess, sys, time
@@ -59,7 +60,7 @@ def code_hash(*sources: str) -> str:
 
 # %% ../nbs/lib/01_repro.ipynb #01-repro-014
 #: The modules that decide the numbers of a cell; plots, statistics and the command line do not.
-NUMERIC_MODULES = 'repro sinkhorn config drift layer model data worlds base metrics methods train'.split()
+NUMERIC_MODULES = 'repro sinkhorn config drift layer model data worlds base metrics methods checkpoint train'.split()
 
 def library_hash(modules=NUMERIC_MODULES) -> str:
     "`code_hash` of the library modules that decide a cell's numbers."
@@ -67,7 +68,8 @@ def library_hash(modules=NUMERIC_MODULES) -> str:
     return code_hash(*((here/f'{m}.py').read_text() for m in modules if (here/f'{m}.py').exists()))
 
 # %% ../nbs/lib/01_repro.ipynb #01-repro-017
-ENV_ALLOWED = ('OMP_NUM_THREADS', 'MKL_NUM_THREADS', 'CUDA_VISIBLE_DEVICES', 'CUBLAS_WORKSPACE_CONFIG', 'PYTHONHASHSEED', 'HF_HUB_OFFLINE')
+ENV_ALLOWED = ('OMP_NUM_THREADS', 'MKL_NUM_THREADS', 'CUDA_VISIBLE_DEVICES', 'CUBLAS_WORKSPACE_CONFIG', 'PYTHONHASHSEED', 'HF_HUB_OFFLINE',
+               'PYTORCH_ALLOC_CONF', 'PYTORCH_CUDA_ALLOC_CONF', 'NVIDIA_TF32_OVERRIDE', 'SLURM_JOB_ID', 'SLURM_RESTART_COUNT')
 PACKAGES = ('crma', 'torch', 'transformers', 'peft', 'accelerate', 'datasets', 'bitsandbytes', 'numpy', 'pandas', 'papermill', 'dask')
 
 def _version(p):
@@ -95,15 +97,32 @@ def device_name() -> str:
     names = [l.split(':', 1)[1].strip() for l in info.read_text().splitlines() if l.startswith('model name')] if info.exists() else []
     return f'{names[0] if names else platform.processor() or platform.machine()} ({os.cpu_count()} cores)'
 
+def gpu_driver() -> dict|None:
+    "Driver version of the NVIDIA GPU in use, and the joules it counted since it was loaded, as far as nvidia-ml-py says; None without a GPU."
+    if not torch.cuda.is_available(): return None
+    said = dict(cuda=torch.version.cuda, driver=None, energy_j=None)
+    try:
+        import pynvml; pynvml.nvmlInit()
+        said['driver'] = str(pynvml.nvmlSystemGetDriverVersion())
+        said['energy_j'] = pynvml.nvmlDeviceGetTotalEnergyConsumption(pynvml.nvmlDeviceGetHandleByUUID(f'GPU-{torch.cuda.get_device_properties(0).uuid}'))/1000
+    except Exception: pass  # the library, the card or the right to ask it is missing: nothing is said
+    return said
+
 def provenance() -> dict:
     "Code, versions, machine and time of this process, as plain JSON. No paths, no user or host names, no secrets."
     return dict(git=git_state(), library=library_hash(), versions=versions(), python=platform.python_version(),
-                platform=f'{platform.system()}-{platform.machine()}', device=device_name(), threads=torch.get_num_threads(),
+                platform=f'{platform.system()}-{platform.machine()}', device=device_name(), gpu=gpu_driver(), threads=torch.get_num_threads(),
                 env={k: os.environ[k] for k in ENV_ALLOWED if k in os.environ}, time=time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime()))
 
 # %% ../nbs/lib/01_repro.ipynb #01-repro-021
-def peak_memory_mb() -> float:
-    "Peak resident memory of this process in MiB (peak allocated GPU memory where there is a GPU)."
-    if torch.cuda.is_available(): return torch.cuda.max_memory_allocated()/2**20
+def usage() -> dict:
+    "CPU seconds and peak resident memory (MiB) of this process so far; with a GPU also its peak allocated memory, and the joules it counted."
     import resource
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss/(2**20 if sys.platform == 'darwin' else 2**10)
+    r = resource.getrusage(resource.RUSAGE_SELF)
+    u = dict(cpu_s=round(r.ru_utime + r.ru_stime, 2), rss_mb=round(r.ru_maxrss/(2**20 if sys.platform == 'darwin' else 2**10), 1))
+    if not torch.cuda.is_available(): return u
+    return u | dict(gpu_mb=round(torch.cuda.max_memory_allocated()/2**20, 1), gpu_energy_j=gpu_driver()['energy_j'])
+
+def peak_memory_mb() -> float:
+    "Peak memory in MiB: allocated on the GPU where there is one, else resident."
+    u = usage(); return u.get('gpu_mb', u['rss_mb'])

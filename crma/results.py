@@ -37,7 +37,7 @@ _CELL = _obj(suite=_str, model=_str, condition=_str, seed=_int, order=_null(_lis
              name=dict(type='string', pattern=r'^[A-Za-z0-9_][A-Za-z0-9._/-]*$'), key=dict(type='string', pattern='^[0-9a-f]{16}$'))
 _KIND = _obj(loss=_MATRIX, em=_MATRIX, n=_list(_int), tokens=_list(_int), untrained=_obj(loss=_VECTOR, em=_VECTOR))
 _PARAMETER = dict(type=['string', 'number', 'boolean', 'null', 'array'])
-_PROVENANCE = _obj('git', 'platform env base manifests', library=_str, versions=_map(_str, 1), python=_str, device=_str,
+_PROVENANCE = _obj('git', 'platform env base manifests gpu', library=_str, versions=_map(_str, 1), python=_str, device=_str,
                    threads=dict(type='integer', minimum=1), time=_str)
 
 # %% ../nbs/lib/13_results.ipynb #13-results-008
@@ -51,7 +51,7 @@ SCHEMA = {'$schema': 'https://json-schema.org/draft/2020-12/schema', 'title': 'c
                  matrices=dict(_map(_KIND), required=['all']), curves=_map(_list({})), trajectory=_null(_map(_list({}))),
                  toggle=_null(_obj('', '', extra=True)), substrate=_null(_SUBSTRATE),
                  parameters=_obj(lora=_int, substrate=_int, per_task=_int), canaries=_null(_obj('', '', extra=True)),
-                 timings=_obj('', 'train_s eval_s steps', extra=True, wall_s=_num), memory_mb=_nullnum, provenance=_PROVENANCE)}
+                 timings=_obj('', 'train_s eval_s steps resumed cpu_s rss_mb gpu_mb gpu_energy_j', extra=True, wall_s=_num), memory_mb=_nullnum, provenance=_PROVENANCE)}
 jsonschema.Draft202012Validator.check_schema(SCHEMA)
 _validator = jsonschema.Draft202012Validator(SCHEMA)
 
@@ -188,6 +188,7 @@ def progress(folder: Path, # The cell's folder
              step: int, # Steps done in the whole cell
              steps: int, # Steps of the whole cell
              task='', # Name of what is running now
+             loss: float|None=None, # Current training loss
              every: float=.5, # At most one write in so many seconds
             ) -> None:
     "Tell whoever watches how far this cell is: a small file in its folder, renamed into place."
@@ -195,7 +196,7 @@ def progress(folder: Path, # The cell's folder
     if step < steps and now - _last_progress.get(str(folder), -1e9) < every: return
     _last_progress[str(folder)] = now
     tmp = folder/'.progress.tmp'
-    tmp.write_text(json.dumps(dict(step=int(step), steps=int(steps), task=str(task)))); tmp.replace(folder/'progress.json')
+    tmp.write_text(json.dumps(dict(step=int(step), steps=int(steps), task=str(task), loss=loss))); tmp.replace(folder/'progress.json')
 
 # %% ../nbs/lib/13_results.ipynb #13-results-034
 def _rank(r):

@@ -5,17 +5,17 @@
 # %% auto #0
 __all__ = ['PARTS', 'SPECTRAL', 'parameter_groups', 'SequenceTrainer', 'Log', 'certify', 'watch', 'spectral_frame', 'arguments',
            'task_steps', 'train_task', 'evaluate', 'Board', 'record', 'matrices', 'update_share', 'toggle',
-           'substrate_summary', 'ask_all', 'one_task', 'run_sequence']
+           'substrate_summary', 'ask_all', 'one_task', 'Sequence', 'keep', 'restore', 'measured', 'run_sequence']
 
 # %% ../nbs/lib/11_train.ipynb #11-train-002
-import json, math, os, tempfile, time
+import math, tempfile, time
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 import numpy as np, pandas as pd, torch
 from transformers import Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_callback import PrinterCallback
-from . import paths
+from . import checkpoint, results
 from .data import collate, tokenize
 from .layer import CrmaLayer, distance
 from .metrics import answer_scores
@@ -85,10 +85,10 @@ def certify(self: Log):
 Log.certify = certify
 
 def watch(self: Log):
-    "Tell the folder, once a second, how far this cell is."
+    "Tell the folder, once a second, how far this cell is; TakenOver if the cell is somebody else's by now."
     if not self.folder or time.time() - self.seen < 1: return
-    self.seen = time.time()
-    paths.write_atomic(self.folder/'progress.json', json.dumps(dict(step=self.step, steps=self.steps, task=f'task {self.task + 1}')))
+    self.seen = time.time(); checkpoint.check_owner(self.folder)
+    results.progress(self.folder, self.step, self.steps, f'task {self.task + 1}', self.loss[-1][2] if self.loss else None)
 Log.watch = watch
 
 def spectral_frame(self: Log) -> pd.DataFrame:
@@ -230,24 +230,75 @@ def one_task(cm, method: Method, board: Board, tokenizer, t: int, seed: int, log
     method.end_task(cm, t, domains, [collate(rows[i:i+64], tokenizer.pad_token_id) for i in range(0, len(rows), 64)])
     return dict(count, spent=spent, seconds=time.time() - start)
 
-# %% ../nbs/lib/11_train.ipynb #11-train-022
+# %% ../nbs/lib/11_train.ipynb #11-train-023
+class Sequence:
+    "A method on its way through the domains: the model, the logs, and what was found so far."
+    def __init__(self, base, tokenizer, domains: list, method: Method, seed: int, folder: Path|None, key: str|None):
+        self.tokenizer, self.method, self.seed, self.folder, self.key, self.start = tokenizer, method, seed, folder, key, time.time()
+        saved = checkpoint.load(folder, key) if key else None
+        self.cm, self.T = method.build(base, domains, saved and saved.model), len(domains)
+        self.board, self.counts, self.states, self.resumed = Board(domains, tokenizer, method.s), [], [], 0
+        self.log = Log(self.cm, sum(task_steps(method.rows(t, domains), method.s) for t in range(self.T)), folder)
+        if saved: self.restore(saved)
+        else:
+            if self.cm.bank: self.states.append(self.cm.bank.operator())
+            ask_all(self.cm, method, self.board, -1, self.T)
+
+    def task(self, t: int):
+        "Train and ask after task t."
+        self.counts.append(one_task(self.cm, self.method, self.board, self.tokenizer, t, self.seed, self.log))
+        self.log.certify()
+        if self.cm.bank: self.states.append(self.cm.bank.operator())
+        ask_all(self.cm, self.method, self.board, t, min(t + 2, self.T))
+
+    def timings(self) -> dict:
+        return dict(train_s=round(sum(c['seconds'] for c in self.counts), 2), eval_s=round(self.board.seconds, 2), wall_s=round(time.time() - self.start, 2),
+                    steps=self.log.step, resumed=self.resumed)
+
+# %% ../nbs/lib/11_train.ipynb #11-train-024
+def keep(self: Sequence, t: int):
+    "Write the checkpoint after task t; Stopped if the folder asks for it."
+    checkpoint.check_owner(self.folder)
+    b, log = self.board, self.log
+    arrays = {f'board/{k}/{what}': torch.from_numpy(a) for k, v in b.values.items() for what, a in v.items()} | dict(spectral=torch.tensor(log.spectral, dtype=torch.float64))
+    arrays |= {f'state/{i}/{part}': m for i, g in enumerate(self.states) for part, m in zip('AB', g)}
+    record = dict(untrained=b.untrained, seconds=b.seconds, loss=log.loss, step=log.step, counts=self.counts, timings=self.timings())
+    checkpoint.save(self.folder, self.key, t, self.cm, record, arrays)
+    if (self.folder/'stop').exists(): raise checkpoint.Stopped(f'stopped after task {t + 1} of {self.T}, as asked')
+
+def restore(self: Sequence, saved: checkpoint.Checkpoint):
+    "Put everything but the model where `keep` found it."
+    r, a, b, log = saved.record, saved.arrays, self.board, self.log
+    for k, v in b.values.items(): v.update({what: a[f'board/{k}/{what}'].numpy() for what in v})
+    b.untrained, b.seconds, self.counts, self.resumed = r['untrained'], r['seconds'], r['counts'], r['timings']['resumed'] + 1
+    log.loss, log.step, log.spectral = r['loss'], r['step'], a['spectral'].tolist()
+    self.states = [tuple(a[f'state/{i}/{part}'] for part in 'AB') for i in range(sum(n.startswith('state/') for n in a)//2)]
+    self.start -= r['timings']['wall_s']
+    checkpoint.set_rng_states({n.removeprefix('rng.'): s for n, s in a.items() if n.startswith('rng.')})
+
+Sequence.keep, Sequence.restore = keep, restore
+
+# %% ../nbs/lib/11_train.ipynb #11-train-025
+def measured(self: Sequence) -> dict:
+    "The measured parts of a result (see `crma.results`)."
+    cm, method, board, log, c = self.cm, self.method, self.board, self.log, self.counts[0]
+    out = dict(domains=[d.name for d in board.domains], matrices=board.matrices(), toggle=None, substrate=None,
+               curves={k: [r[i] for r in log.loss] for i, k in enumerate(('step', 'task', 'loss'))},
+               parameters=dict(lora=c['lora'], substrate=c['substrate'], per_task=c['lora'] + c['substrate']))
+    if cm.bank:
+        spent, share = [c['spent'] for c in self.counts], update_share(cm, method, board)
+        out.update(toggle=toggle(cm, method, board), substrate=substrate_summary(log, cm.bank, self.states, spent, share, method.substrate()))
+        if self.folder: log.spectral_frame().to_parquet(self.folder/'spectral.parquet', compression='zstd', index=False)
+    return out | dict(timings=self.timings())
+Sequence.measured = measured
+
 def run_sequence(base, tokenizer, domains: list, method: Method, seed: int=0,
-                 folder: Path|None=None, # Where progress.json and spectral.parquet go; None: nowhere
+                 folder: Path|None=None, # Where progress.json, spectral.parquet and checkpoints go; None: nowhere
+                 key: str|None=None, # Identity of the cell: write a checkpoint after each task, and go on from one of the same key; None: neither
                 ) -> tuple[dict, ContinualModel]:
     "Train `method` through `domains`; returns the measured parts of a result (see `crma.results`) and the trained model."
-    start, T = time.time(), len(domains)
-    cm, board = method.build(base, domains), Board(domains, tokenizer, method.s)
-    states, counts, log = [cm.bank.operator()] if cm.bank else [], [], Log(cm, sum(task_steps(method.rows(t, domains), method.s) for t in range(T)), folder)
-    ask_all(cm, method, board, -1, T)
-    for t in range(T):
-        counts.append(one_task(cm, method, board, tokenizer, t, seed, log))
-        if cm.bank: states.append(cm.bank.operator())
-        ask_all(cm, method, board, t, min(t + 2, T))
-    out = dict(domains=[d.name for d in domains], matrices=board.matrices(), toggle=None, substrate=None,
-               curves={k: [r[i] for r in log.loss] for i, k in enumerate(('step', 'task', 'loss'))},
-               parameters=dict(lora=counts[0]['lora'], substrate=counts[0]['substrate'], per_task=counts[0]['lora'] + counts[0]['substrate']))
-    if cm.bank:
-        out.update(toggle=toggle(cm, method, board), substrate=substrate_summary(log, cm.bank, states, [c['spent'] for c in counts], update_share(cm, method, board), method.substrate()))
-        if folder: log.spectral_frame().to_parquet(folder/'spectral.parquet', compression='zstd', index=False)
-    out['timings'] = dict(train_s=round(sum(c['seconds'] for c in counts), 2), eval_s=round(board.seconds, 2), wall_s=round(time.time() - start, 2), steps=log.step)
-    return out, cm
+    s = Sequence(base, tokenizer, domains, method, seed, folder and Path(folder), key)
+    for t in range(len(s.counts), s.T):
+        s.task(t)
+        if key: s.keep(t)
+    return s.measured(), s.cm
