@@ -207,6 +207,12 @@ def _stamp(cell: Cell) -> dict:
     st = (cell.folder/'result.json').stat()
     return dict(key=cell.key, size=st.st_size, mtime=st.st_mtime_ns)
 
+def _done(cell: Cell) -> dict:
+    "What `done.json` says, or nothing."
+    try: d = json.loads((cell.folder/'done.json').read_text())
+    except (OSError, ValueError): return {}
+    return d if isinstance(d, dict) else {}
+
 def _goes_on(cell: Cell) -> str:
     "Where a cell would go on, if it left a checkpoint."
     at = checkpoint.last(cell.folder, cell.key)
@@ -216,13 +222,14 @@ def state(cell: Cell, quick: bool=False) -> tuple:
     "`(state, reason)`: done, stale, failed or missing. `quick` believes `done.json` as long as the result's size and time are those it names."
     f, error = cell.folder/'result.json', cell.folder/'error.txt'
     if quick:
-        with contextlib.suppress(OSError, ValueError):
-            if json.loads((cell.folder/'done.json').read_text()) == _stamp(cell): return 'done', ''
+        with contextlib.suppress(OSError):
+            if _stamp(cell).items() <= _done(cell).items(): return 'done', ''
     if f.is_file():
         try: r = results.read(f)
         except (ValueError, OSError) as e: return 'stale', str(e)
         if r['cell']['key'] != cell.key: return 'stale', _changed(cell)
-        return ('done', '') if (cell.folder/'done.json').is_file() else ('stale', 'the run stopped before it was checked')
+        if not (d := _done(cell)): return 'stale', 'the run stopped before it was checked'
+        return ('done', '') if d.get('sha256') == paths.sha256(f) else ('stale', 'the result changed after it was checked')
     if error.is_file(): return 'failed', (error.read_text().strip().splitlines() or ['no message'])[-1]
     return 'missing', _goes_on(cell)
 
@@ -283,13 +290,12 @@ def _error_text(e: BaseException) -> str:
     return text + ''.join(f' ({hint})' for pattern, hint in _HINTS.items() if re.search(pattern, text.splitlines()[-1]))
 
 # %% ../nbs/lib/14_batch.ipynb #14-batch-033
-_LEFTOVERS = ('result.json', 'done.json', 'error.txt', 'run.ipynb', 'failed.ipynb', 'running-*.ipynb', 'spectral.parquet', 'progress.json')
+_LEFTOVERS = ('result.json', 'done.json', 'error.txt', 'run.ipynb', 'failed.ipynb', 'running-*.ipynb', 'spectral.parquet', 'progress.json', '.*.tmp')
 
 def _start(cell: Cell, owner: str):
     "Make a cell's folder ready and its owner known; ValueError if it died too often without getting any further."
-    folder = cell.folder
+    folder = cell.folder; paths.write_atomic(folder/'owner', owner)
     for f in (f for name in _LEFTOVERS for f in folder.glob(name)): f.unlink(missing_ok=True)
-    paths.write_atomic(folder/'owner', owner)
     paths.write_atomic(folder/'cell.json', json.dumps(dict(cell=cell.identity, parameters=cell.parameters, inputs=cell.inputs), indent=1))
     results.progress(folder, 0, 1, 'starting', every=0)
     if (n := _attempt(cell)) > ATTEMPTS:
@@ -299,17 +305,18 @@ def _start(cell: Cell, owner: str):
 
 def _end(cell: Cell, running: Path, e: Exception|None) -> str:
     "Leave a cell's folder as its outcome wants it; returns the last line of the error."
-    folder, text = cell.folder, ''
+    folder, text = cell.folder, _error_text(e) if e else ''
+    if not e:
+        os.replace(running, folder/'run.ipynb')
+        paths.write_atomic(folder/'done.json', json.dumps(_stamp(cell) | dict(sha256=paths.sha256(folder/'result.json'))))
+        checkpoint.clear(folder)
     with contextlib.suppress(OSError):  # the disk may be full
-        (folder/'progress.json').unlink(missing_ok=True)
-        if not e:
-            os.replace(running, folder/'run.ipynb'); checkpoint.clear(folder)
-            for f in ('owner', 'attempts.json'): (folder/f).unlink(missing_ok=True)
-        elif (text := _error_text(e)) and not _asked_to_stop(e):
-            (folder/'result.json').unlink(missing_ok=True)
+        for f in ('progress.json', *([] if e else ['owner', 'attempts.json'])): (folder/f).unlink(missing_ok=True)
+        if _asked_to_stop(e): running.unlink(missing_ok=True)
+        elif e:
+            if not isinstance(e, OSError): (folder/'result.json').unlink(missing_ok=True)
             if running.exists(): os.replace(running, folder/'failed.ipynb')
             paths.write_atomic(folder/'error.txt', text)
-    if not e: paths.write_atomic(folder/'done.json', json.dumps(_stamp(cell)))
     return text.strip().splitlines()[-1] if text else ''
 
 def _asked_to_stop(e) -> bool: return isinstance(e, papermill.exceptions.PapermillExecutionError) and e.ename == 'Stopped'
@@ -319,23 +326,31 @@ def run_cell(cell: Cell, base: str=None) -> dict:
     """Run one cell in this process and return `{name, ok, stopped, seconds, error}`. Raises what is not the notebook's own error.
 
     `base` is what `ensure_base` returned: waiting for it is waiting for the base model, and a message is why there is none."""
-    folder, owner, t = cell.folder, secrets.token_hex(8), time.time(); folder.mkdir(parents=True, exist_ok=True)
+    folder, owner, t, mine = cell.folder, secrets.token_hex(8), time.time(), False
     running = folder/f'running-{owner}.ipynb'
     said = lambda ok, error='', stopped=False: dict(name=cell.name, ok=ok, stopped=stopped, seconds=time.time() - t, error=error)
-    if (folder/'stop').exists(): return said(False, stopped=True)
     try:
-        _start(cell, owner)
+        folder.mkdir(parents=True, exist_ok=True)
+        if state(cell)[0] == 'done': return said(True)  # Dask asks again for what a lost worker had finished
+        if (folder/'stop').exists(): return said(False, stopped=True)
+        _start(cell, owner); mine = True
         if base: raise ValueError(base)
         _check_inputs(cell)
         execute(experiment_path(cell.experiment), running, cell.parameters, CRMA_CELL_DIR=str(folder), CRMA_CELL=json.dumps(cell.identity),
-                CRMA_REQUESTED=json.dumps(cell.parameters), CRMA_OWNER=owner)
+                CRMA_REQUESTED=json.dumps(cell.parameters), CRMA_OWNER=owner, CRMA_LIBRARY=cell.inputs['library'])
         checkpoint.check_owner(folder, owner); _verify(cell); _check_inputs(cell); _end(cell, running, None)
         return said(True)
-    except checkpoint.TakenOver as e: return said(False, str(e))
     except Exception as e:
+        if mine and not _owns(folder, owner): running.unlink(missing_ok=True); return said(False, 'another process runs this cell now')
         text = _end(cell, running, e)
         if not isinstance(e, (papermill.exceptions.PapermillExecutionError, ValueError, OSError)): raise
         return said(False, text, _asked_to_stop(e))
+
+def _owns(folder: Path, owner: str) -> bool:
+    "Whether a cell's folder still names this owner."
+    try: checkpoint.check_owner(folder, owner)
+    except checkpoint.TakenOver: return False
+    return True
 
 # %% ../nbs/lib/14_batch.ipynb #14-batch-041
 def _clock(s: float) -> str:
@@ -352,8 +367,9 @@ def _inside(folder: Path, fresh=600) -> dict|None:
 
 # %% ../nbs/lib/14_batch.ipynb #14-batch-042
 def _drift_text(cell: Cell) -> str:
-    "Mean drift of a finished cell, for its line."
-    x = results.table([results.read(cell.folder/'result.json')]).drift_mean[0]
+    "Mean drift of a finished cell, for its line; nothing where the file is not to be seen yet, as on a network file system."
+    try: x = results.table([results.read(cell.folder/'result.json')]).drift_mean[0]
+    except (OSError, ValueError): return ''
     return '' if math.isnan(x) else f'drift {x:+.2f} %'
 
 def _log_tail(cell: Cell, n=5) -> str:
@@ -374,7 +390,7 @@ class _Live:
         self.shown = 0. if self.tty else time.monotonic()
 
     def line(self, text: str):
-        self.out.write(('\r\x1b[K' if self.tty else '') + text + '\n'); self.out.flush()
+        with contextlib.suppress(OSError): self.out.write(('\r\x1b[K' if self.tty else '') + text + '\n'); self.out.flush()  # a run goes on without its log
 
     def status(self, waiting='') -> str:
         "`[12/18] 2 running 0 failed ETA 3:10  NAME task 3/400`."
@@ -407,22 +423,25 @@ def _base_folder(model: str) -> Path:
 def ensure_base(model: str) -> str:
     "Train the base model unless the cache has it; returns what is wrong with the request, or nothing."
     from crma import base
-    folder = _base_folder(model); folder.mkdir(parents=True, exist_ok=True)
-    try: base.ensure(model, lambda step, steps, loss: results.progress(folder, step, steps, f'loss {loss:.2f}')); return ''
-    except (ValueError, FileNotFoundError, papermill.exceptions.PapermillExecutionError) as e: return f'base model {model}: {_error_text(e).splitlines()[-1]}'
-    finally: (folder/'progress.json').unlink(missing_ok=True)
+    folder = _base_folder(model)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        base.ensure(model, lambda step, steps, loss: results.progress(folder, step, steps, f'loss {loss:.2f}')); return ''
+    except Exception as e: return f'base model {model}: {_error_text(e).splitlines()[-1]}'
+    finally:
+        with contextlib.suppress(OSError): (folder/'progress.json').unlink(missing_ok=True)
 
 def _submit(client, cells: list) -> tuple:
     "Futures of the base models and of the cells. `run_cell` limits how often a cell starts again."
-    kw = dict(pure=False, retries=10**6)
-    bases = {m: client.submit(ensure_base, m, key=f'base-{m}', **kw) for m in dict.fromkeys(c.model for c in cells) if m != 'none'}
-    return bases, {client.submit(run_cell, c, bases.get(c.model), key=f'{c.name}-{i}', **kw): c for i, c in enumerate(cells)}
+    bases = {m: client.submit(ensure_base, m, key=f'base-{m}', pure=False) for m in dict.fromkeys(c.model for c in cells) if m != 'none'}
+    return bases, {client.submit(run_cell, c, bases.get(c.model), key=f'{c.name}-{i}', pure=False, retries=ATTEMPTS): c for i, c in enumerate(cells)}
 
 def _outcome(future, cell: Cell) -> dict:
     "What a finished future says, an exception included."
-    if future.status == 'finished': return future.result()
-    e = future.exception()
-    if not (cell.folder/'error.txt').is_file(): paths.write_atomic(cell.folder/'error.txt', _error_text(e))
+    try: return future.result()
+    except Exception as error: e = error
+    with contextlib.suppress(OSError):
+        if not (cell.folder/'error.txt').is_file(): paths.write_atomic(cell.folder/'error.txt', _error_text(e))
     return dict(name=cell.name, ok=False, stopped=False, seconds=0., error=f'{type(e).__name__}: {e}'.splitlines()[0])
 
 # %% ../nbs/lib/14_batch.ipynb #14-batch-047
@@ -452,10 +471,11 @@ def _watch(client, cells: list, live: _Live, signals: _Signals) -> list:
     try:
         while not ac.is_empty():
             for f in ac.next_batch(block=False):
-                outcomes.append(_outcome(f, futures[f])); live.done(futures[f], outcomes[-1])
+                cell = futures.pop(f); outcomes.append(_outcome(f, cell)); f.release(); live.done(cell, outcomes[-1])  # else a lost worker would have Dask make it again
             if signals.n and not stopping:
                 stopping = True; live.line('stopping: running cells finish their task and keep it; interrupt once more to stop at once')
-                for c in live.left.values(): c.folder.mkdir(parents=True, exist_ok=True); (c.folder/'stop').touch()
+                for c in live.left.values():
+                    with contextlib.suppress(OSError): c.folder.mkdir(parents=True, exist_ok=True); (c.folder/'stop').touch()
             live.tick('  '.join(_base_line(m) for m, f in bases.items() if f.status == 'pending'))
             time.sleep(.1)
     except KeyboardInterrupt:
@@ -484,7 +504,7 @@ def run(cells: list, # Cells from `plan`, of one or several suites
         todo, outcomes = [c for c in cells if c.name not in set(skipped)], []
         live = _Live(todo, None if progress else open(os.devnull, 'w'))
         if skipped: live.line(f'{len(skipped)} of {len(cells)} cells are done already')
-        _forget(todo, 'attempts.json', 'log.txt')
+        _forget(todo, 'attempts.json', 'log.txt', 'done.json')
         if not resume: [checkpoint.clear(c.folder) for c in todo]
         if executor == 'local': workers = min(workers or len(gpus()) or cores()//threads or 1, len(todo))
         if todo:

@@ -41,9 +41,16 @@ class Checkpoint:
     record: dict
     arrays: dict[str, torch.Tensor]
 
+def _to_disk(f: Path):
+    "Wait until a file or folder is on the disk."
+    h = os.open(f, os.O_RDONLY)
+    try: os.fsync(h)
+    finally: os.close(h)
+
 def save(folder: Path, # The cell's folder; checkpoints of several processes do not disturb each other
          key: str, # The cell's key: what the numbers depend on
          task: int, # Number of the task that just ended
+         made: dict, # Versions and base model that made it: plain JSON, compared by `load`
          cm, # A ContinualModel
          record: dict, # Plain JSON
          arrays: dict[str, torch.Tensor]):
@@ -53,11 +60,12 @@ def save(folder: Path, # The cell's folder; checkpoints of several processes do 
         cm.save_pretrained(tmp/'model')
         save_file({n: a.contiguous() for n, a in (arrays | {f'rng.{n}': s for n, s in rng_states().items()}).items()}, tmp/'arrays.safetensors')
         files = {f.relative_to(tmp).as_posix(): paths.sha256(f) for f in sorted(tmp.rglob('*')) if f.is_file()}
-        paths.write_atomic(tmp/'checkpoint.json', json.dumps(dict(version=VERSION, key=key, task=task, record=record, files=files)))
-        clear(folder, to := f'checkpoint-{task}'); tmp.rename(folder/to)
+        paths.write_atomic(tmp/'checkpoint.json', json.dumps(dict(version=VERSION, key=key, made=made, task=task, record=record, files=files)))
+        for f in tmp.rglob('*'): _to_disk(f)  # the one before it is deleted below
+        clear(folder, to := f'checkpoint-{task}'); tmp.rename(folder/to); _to_disk(folder)
     finally: shutil.rmtree(tmp, ignore_errors=True)
     for f in folder.glob('checkpoint-*'):
-        if f.name != to: shutil.rmtree(f, ignore_errors=True)
+        if _number(f) < task: shutil.rmtree(f, ignore_errors=True)
 
 # %% ../nbs/lib/10b_checkpoint.ipynb #10b-checkpoint-009
 def clear(folder: Path, pattern: str='*checkpoint-*'):
@@ -66,12 +74,13 @@ def clear(folder: Path, pattern: str='*checkpoint-*'):
 
 def _number(at: Path) -> int: return int(n) if (n := at.name.rpartition('-')[2]).isdigit() else -1
 
-def _read(at: Path, key: str) -> Checkpoint:
+def _read(at: Path, key: str, made: dict) -> Checkpoint:
     "The checkpoint in folder `at`; ValueError if it is of another cell or damaged."
     try: c = json.loads((at/'checkpoint.json').read_text())
     except (OSError, ValueError) as e: raise ValueError(f'checkpoint.json cannot be read ({type(e).__name__})') from None
     if not isinstance(c, dict) or c.get('version') != VERSION: raise ValueError('it was written by another version')
     if c['key'] != key: raise ValueError('code, data or parameters changed since')
+    if diff := [k for k in made.keys() | c['made'].keys() if made.get(k) != c['made'].get(k)]: raise ValueError(f'it was made with another {", ".join(sorted(diff))}')
     for name, want in c['files'].items():
         f = paths.inside(at, name)
         if not f.is_file() or paths.sha256(f) != want: raise ValueError(f'{name} is damaged or missing')
@@ -84,11 +93,11 @@ def last(folder: Path, key: str) -> int|None:
         except (OSError, ValueError): continue
         if c.get('key') == key: return c['task']
 
-def load(folder: Path, key: str) -> Checkpoint|None:
+def load(folder: Path, key: str, made: dict) -> Checkpoint|None:
     "The newest whole checkpoint of this key; others are deleted, and a line says why. The random generators are the caller's: `set_rng_states`."
     clear(folder, '.checkpoint-*')  # what a killed process had begun
     for at in sorted(Path(folder).glob('checkpoint-*'), key=_number, reverse=True):
-        try: return _read(at, key)
+        try: return _read(at, key, made)
         except (ValueError, KeyError) as e: print(f'{at.name} is not used: {e}', flush=True); shutil.rmtree(at, ignore_errors=True)
 
 # %% ../nbs/lib/10b_checkpoint.ipynb #10b-checkpoint-013
@@ -96,8 +105,8 @@ class Stopped(Exception): "A sequence ended after a task because it was asked to
 class TakenOver(Exception): "Another process runs this cell now."
 
 def check_owner(folder: Path, mine: str=None):
-    "TakenOver if the cell's folder names another owner than `mine`, or than this process was started for (environment variable CRMA_OWNER)."
+    "TakenOver unless the cell's folder names `mine` as owner, or what this process was started for (environment variable CRMA_OWNER; without it nothing is asked)."
     if not (mine := mine or os.environ.get('CRMA_OWNER')): return
     try: now = (Path(folder)/'owner').read_text()
-    except FileNotFoundError: return
+    except FileNotFoundError: now = None  # somebody else has finished the cell
     if now != mine: raise TakenOver('another process runs this cell now; this one leaves it')

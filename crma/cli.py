@@ -67,8 +67,9 @@ def run(a) -> int:
 def status(a) -> int:
     "`crma status`."
     from crma import batch
+    from crma.cluster import is_run
     while True:
-        t = batch.status(a.suite); watch = a.watch and (t.state == 'running').any()
+        t = batch.status(a.suite); watch = a.watch and ((t.state == 'running').any() or is_run(a.suite))
         shown = t[t.state != 'done'] if a.watch else t
         text = '\n'.join([_table(shown.to_dict('records'), ('name', 'state', 'reason')), '  '.join(f'{n} {s}' for s, n in t.state.value_counts().items())])
         print(('\x1b[2J\x1b[H' if a.watch and sys.stdout.isatty() else '') + text, flush=True)

@@ -134,7 +134,9 @@ def cluster(workers: int=None, # None: as many as fit here; one job under slurm,
     logging.getLogger('distributed').setLevel(logging.ERROR)
     if executor not in EXECUTORS: raise ValueError(f'unknown executor {executor!r}: expected one of {", ".join(EXECUTORS)}')
     # how often a cell may lose its worker is for run_cell to say, which knows whether it got any further
-    ours = {'distributed.scheduler.allowed-failures': 10**6, 'distributed.worker.daemon': False, 'distributed.nanny.pre-spawn-environ': thread_env(threads)}
+    # a Ctrl-C reaches every process of the terminal: what it means is for the one that the user started to say
+    ignore = 'import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)'
+    ours = {'distributed.worker.preload': [*_flat(settings or {}).get('distributed.worker.preload', ()), ignore], 'distributed.scheduler.allowed-failures': 10**6, 'distributed.worker.daemon': False, 'distributed.nanny.pre-spawn-environ': thread_env(threads)}
     with tempfile.TemporaryDirectory(prefix='crma-', ignore_cleanup_errors=True) as tmp, dask.config.set(_flat(settings or {})), dask.config.set(ours), \
          EXECUTORS[executor](workers, threads, tmp) as c:
         check_address(c.scheduler_address)
@@ -152,7 +154,8 @@ def only_run(suites: list):
             h = held.enter_context(open(f, 'a+'))
             for patience in range(10):  # `is_run` holds it for a moment
                 try: fcntl.flock(h, fcntl.LOCK_EX | fcntl.LOCK_NB); break
-                except OSError: time.sleep(.05)
+                except BlockingIOError: time.sleep(.05)
+                except OSError as e: raise OSError(e.errno, f'file locks do not work in {paths.runs().name}/: {e.strerror}') from None
             else:
                 h.seek(0); who = h.read()
                 raise RuntimeError(f'suite {s} is being run already ({who}): follow it with `crma status {s} --watch`, or stop it first')

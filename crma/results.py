@@ -174,6 +174,9 @@ def this_cell(**live) -> tuple:
 
     `live` are the notebook's own values of `condition`, `seed`, `model`, ...; they make the stand-in when no batch started it."""
     if 'CRMA_CELL' in os.environ:
+        from crma.repro import library_hash
+        if (want := os.environ.get('CRMA_LIBRARY', library_hash())) != library_hash():
+            raise ValueError(f'the library is {library_hash()}, and the cell was planned with {want}: it changed meanwhile, run the suite again')
         folder = Path(os.environ['CRMA_CELL_DIR'])
         return json.loads(os.environ['CRMA_CELL']), json.loads(os.environ.get('CRMA_REQUESTED', '{}')) or dict(live), folder
     cell = dict(suite='smoke', model=live.get('model', 'none'), condition=live['condition'], seed=live['seed'], order=live.get('order'), settings={},

@@ -15,13 +15,13 @@ from pathlib import Path
 import numpy as np, pandas as pd, torch
 from transformers import Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_callback import PrinterCallback
-from . import checkpoint, results
+from . import checkpoint, paths, results
 from .data import collate, tokenize
 from .layer import CrmaLayer, distance
 from .metrics import answer_scores
 from .methods import Method
-from .model import ContinualModel
-from .repro import seed_for
+from .model import ContinualModel, fingerprint
+from .repro import device_name, seed_for, versions
 
 # %% ../nbs/lib/11_train.ipynb #11-train-005
 PARTS = {'crma_logits': 'lr_mix', 'crma_alpha': 'lr_mix', 'crma_gate': 'lr_gate', 'crma_read': 'lr_read', 'crma_write': 'lr_read'}
@@ -235,7 +235,9 @@ class Sequence:
     "A method on its way through the domains: the model, the logs, and what was found so far."
     def __init__(self, base, tokenizer, domains: list, method: Method, seed: int, folder: Path|None, key: str|None):
         self.tokenizer, self.method, self.seed, self.folder, self.key, self.start = tokenizer, method, seed, folder, key, time.time()
-        saved = checkpoint.load(folder, key) if key else None
+        self.made = dict(versions(), base=fingerprint(base), device=device_name())
+        if key: checkpoint.check_owner(folder)
+        saved = checkpoint.load(folder, key, self.made) if key else None
         self.cm, self.T = method.build(base, domains, saved and saved.model), len(domains)
         self.board, self.counts, self.states, self.resumed = Board(domains, tokenizer, method.s), [], [], 0
         self.log = Log(self.cm, sum(task_steps(method.rows(t, domains), method.s) for t in range(self.T)), folder)
@@ -263,7 +265,7 @@ def keep(self: Sequence, t: int):
     arrays = {f'board/{k}/{what}': torch.from_numpy(a) for k, v in b.values.items() for what, a in v.items()} | dict(spectral=torch.tensor(log.spectral, dtype=torch.float64))
     arrays |= {f'state/{i}/{part}': m for i, g in enumerate(self.states) for part, m in zip('AB', g)}
     record = dict(untrained=b.untrained, seconds=b.seconds, loss=log.loss, step=log.step, counts=self.counts, timings=self.timings())
-    checkpoint.save(self.folder, self.key, t, self.cm, record, arrays)
+    checkpoint.save(self.folder, self.key, t, self.made, self.cm, record, arrays)
     if (self.folder/'stop').exists(): raise checkpoint.Stopped(f'stopped after task {t + 1} of {self.T}, as asked')
 
 def restore(self: Sequence, saved: checkpoint.Checkpoint):
@@ -281,6 +283,7 @@ Sequence.keep, Sequence.restore = keep, restore
 # %% ../nbs/lib/11_train.ipynb #11-train-025
 def measured(self: Sequence) -> dict:
     "The measured parts of a result (see `crma.results`)."
+    if self.key: checkpoint.check_owner(self.folder)
     cm, method, board, log, c = self.cm, self.method, self.board, self.log, self.counts[0]
     out = dict(domains=[d.name for d in board.domains], matrices=board.matrices(), toggle=None, substrate=None,
                curves={k: [r[i] for r in log.loss] for i, k in enumerate(('step', 'task', 'loss'))},
@@ -288,7 +291,7 @@ def measured(self: Sequence) -> dict:
     if cm.bank:
         spent, share = [c['spent'] for c in self.counts], update_share(cm, method, board)
         out.update(toggle=toggle(cm, method, board), substrate=substrate_summary(log, cm.bank, self.states, spent, share, method.substrate()))
-        if self.folder: log.spectral_frame().to_parquet(self.folder/'spectral.parquet', compression='zstd', index=False)
+        if self.folder: paths.write_atomic(self.folder/'spectral.parquet', log.spectral_frame().to_parquet(None, compression='zstd', index=False))
     return out | dict(timings=self.timings())
 Sequence.measured = measured
 
