@@ -265,12 +265,12 @@ def pareto(f: pd.DataFrame, # Rows of `results.frontier`
           ):
     "One panel per degree of shared structure: gain over FROZEN against drift of memorized facts; lines: INHERIT and JOINT."
     s = frontier_summary(f); marks = 'osD^vP*X<>hp'
-    fig, axs = plt.subplots(1, s.shared.nunique(), figsize=(WIDTH, 4.6), layout='constrained', squeeze=False, sharey=True)
+    fig, axs = plt.subplots(1, s.shared.nunique(), figsize=(WIDTH, 6), layout='constrained', squeeze=False, sharey=True)
     designs = [d for d in dict.fromkeys(zip(s.point, s.condition)) if d[1] not in ('joint', 'inherit', 'frozen')]
     palette = dict(zip(designs, sns.color_palette('husl', len(designs))))
     for ax, (sh, g) in zip(axs[0], s.sort_values('shared').groupby('shared')):
-        for c, style in (('joint', '-'), ('inherit', '--'), ('frozen', ':')):
-            if len(r := g[g.condition == c]): ax.axhline(r.gain.iloc[0], c=COLOURS[c], ls=style, lw=1); ax.annotate(LABELS[c], (1, r.gain.iloc[0]), xycoords=('axes fraction', 'data'), ha='right', va='bottom', fontsize=8)
+        for c, style, x in (('joint', '-', 1), ('inherit', '--', .72), ('frozen', ':', .34)):  # side by side, for the lines may lie close
+            if len(r := g[g.condition == c]): ax.axhline(r.gain.iloc[0], c=COLOURS[c], ls=style, lw=1); ax.annotate(LABELS[c], (x, r.gain.iloc[0]), xycoords=('axes fraction', 'data'), ha='right', va='bottom', fontsize=8)
         for i, d in enumerate(designs):
             for _, r in g[(g.point == d[0]) & (g.condition == d[1])].iterrows():
                 err = lambda k: [[max(r[k] - r[f'{k}_lo'], 0)], [max(r[f'{k}_hi'] - r[k], 0)]] if np.isfinite(r[f'{k}_lo']) else None
