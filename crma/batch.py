@@ -322,10 +322,10 @@ def _end(cell: Cell, running: Path, e: Exception|None) -> str:
 def _asked_to_stop(e) -> bool: return isinstance(e, papermill.exceptions.PapermillExecutionError) and e.ename == 'Stopped'
 
 # %% ../nbs/lib/14_batch.ipynb #14-batch-034
-def run_cell(cell: Cell, base: str=None) -> dict:
+def run_cell(cell: Cell, base: str=None, report_to: str=None) -> dict:
     """Run one cell in this process and return `{name, ok, stopped, seconds, error}`. Raises what is not the notebook's own error.
 
-    `base` is what `ensure_base` returned: waiting for it is waiting for the base model, and a message is why there is none."""
+    `base` is what `ensure_base` returned: waiting for it is waiting for the base model, and a message is why there is none. `report_to`: see `run`."""
     folder, owner, t, mine = cell.folder, secrets.token_hex(8), time.time(), False
     running = folder/f'running-{owner}.ipynb'
     said = lambda ok, error='', stopped=False: dict(name=cell.name, ok=ok, stopped=stopped, seconds=time.time() - t, error=error)
@@ -337,7 +337,8 @@ def run_cell(cell: Cell, base: str=None) -> dict:
         if base: raise ValueError(base)
         _check_inputs(cell)
         execute(experiment_path(cell.experiment), running, cell.parameters, CRMA_CELL_DIR=str(folder), CRMA_CELL=json.dumps(cell.identity),
-                CRMA_REQUESTED=json.dumps(cell.parameters), CRMA_OWNER=owner, CRMA_LIBRARY=cell.inputs['library'])
+                CRMA_REQUESTED=json.dumps(cell.parameters), CRMA_OWNER=owner, CRMA_LIBRARY=cell.inputs['library'],
+                **(dict(CRMA_REPORT_TO=report_to) if report_to else {}))
         checkpoint.check_owner(folder, owner); _verify(cell); _check_inputs(cell); _end(cell, running, None)
         return said(True)
     except Exception as e:
@@ -431,10 +432,10 @@ def ensure_base(model: str) -> str:
     finally:
         with contextlib.suppress(OSError): (folder/'progress.json').unlink(missing_ok=True)
 
-def _submit(client, cells: list) -> tuple:
+def _submit(client, cells: list, report_to: str=None) -> tuple:
     "Futures of the base models and of the cells. `run_cell` limits how often a cell starts again."
     bases = {m: client.submit(ensure_base, m, key=f'base-{m}', pure=False) for m in dict.fromkeys(c.model for c in cells) if m != 'none'}
-    return bases, {client.submit(run_cell, c, bases.get(c.model), key=f'{c.name}-{i}', pure=False, retries=ATTEMPTS): c for i, c in enumerate(cells)}
+    return bases, {client.submit(run_cell, c, bases.get(c.model), report_to, key=f'{c.name}-{i}', pure=False, retries=ATTEMPTS): c for i, c in enumerate(cells)}
 
 def _outcome(future, cell: Cell) -> dict:
     "What a finished future says, an exception included."
@@ -463,10 +464,11 @@ class _Signals:
     def __exit__(self, *_):
         for s, handler in self.old.items(): signal.signal(s, handler)
 
-def _watch(client, cells: list, live: _Live, signals: _Signals) -> list:
+def _watch(client, cells: list, live: _Live, signals: _Signals, report_to: str=None) -> list:
     "Run the cells and return their outcomes."
     from distributed import as_completed
-    bases, futures = _submit(client, cells)
+    bases, futures = _submit(client, cells, report_to)
+    if client.dashboard_link: live.line(f'dashboard {client.dashboard_link}')
     ac, outcomes, stopping = as_completed(list(futures), loop=client.loop), [], False
     try:
         while not ac.is_empty():
@@ -484,6 +486,13 @@ def _watch(client, cells: list, live: _Live, signals: _Signals) -> list:
     return outcomes
 
 # %% ../nbs/lib/14_batch.ipynb #14-batch-048
+def _check_reporting(names: str|None):
+    "ValueError unless the Trainer knows these trackers and their packages are here."
+    from transformers.integrations import INTEGRATION_TO_CALLBACK, get_available_reporting_integrations
+    for n in names.split(',') if names else ():
+        if n not in INTEGRATION_TO_CALLBACK: raise ValueError(f'report_to {n!r}: expected one of {", ".join(sorted(INTEGRATION_TO_CALLBACK))}')
+        if n not in get_available_reporting_integrations(): raise ValueError(f'report_to {n!r}: its package is not installed: pip install {n}')
+
 def _forget(cells: list, *more):
     "Remove what an interrupted cell left that is not for its next start."
     for c in cells:
@@ -496,9 +505,11 @@ def run(cells: list, # Cells from `plan`, of one or several suites
         progress: bool=True, # Print progress
         executor: str='local', # 'local', 'ssh' or 'slurm'
         settings: dict=None, # Cluster settings, from `cluster.read_settings`
+        report_to: str=None, # Where the Trainer of each cell reports to, its own names joined by commas: 'tensorboard,wandb'; see `train.reporting`
        ) -> dict:
     """Run the cells that are not done. Returns `{done, skipped, stopped: [names], failed: {name: error}, wall_s}`; raises KeyboardInterrupt if it was stopped at
     once, and RuntimeError if another process runs the same suite."""
+    _check_reporting(report_to)
     with only_run([c.suite for c in cells]):
         t, skipped = time.time(), [c.name for c in cells if resume and state(c)[0] == 'done']
         todo, outcomes = [c for c in cells if c.name not in set(skipped)], []
@@ -509,7 +520,7 @@ def run(cells: list, # Cells from `plan`, of one or several suites
         if executor == 'local': workers = min(workers or len(gpus()) or cores()//threads or 1, len(todo))
         if todo:
             try:
-                with _Signals() as signals, cluster(workers, threads, executor, settings) as client: outcomes = _watch(client, todo, live, signals)
+                with _Signals() as signals, cluster(workers, threads, executor, settings) as client: outcomes = _watch(client, todo, live, signals, report_to)
             finally: _forget(todo)
         return dict(done=[o['name'] for o in outcomes if o['ok']], skipped=skipped, stopped=[o['name'] for o in outcomes if o['stopped']],
                     failed={o['name']: o['error'] for o in outcomes if not o['ok'] and not o['stopped']}, wall_s=time.time() - t)

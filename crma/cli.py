@@ -60,7 +60,7 @@ def run(a) -> int:
     cells = _plan(a)
     if a.dry_run:
         print(_table([dict(cell=c.name, state=batch.state(c)[0], key=c.key) for c in cells], ('cell', 'state', 'key'))); return 0
-    code = _summary(batch.run(cells, a.workers, a.threads or 1, resume=not a.force, executor=a.executor, settings=read_settings(a.cluster)))
+    code = _summary(batch.run(cells, a.workers, a.threads or 1, resume=not a.force, executor=a.executor, settings=read_settings(a.cluster), report_to=a.report_to))
     _print_verdicts([c for c in cells if batch.state(c)[0] == 'done'])
     return code
 
@@ -267,6 +267,7 @@ _RUN = (_SUITE, ('--points', dict(type=_words, metavar='A,B', help='only these n
         ('--threads', dict(type=_count, metavar='N', help='CPU threads inside each cell (default 1)')),
         ('--executor', dict(choices=('local', 'ssh', 'slurm'), default='local', help='where cells run (default: this machine)')),
         ('--cluster', dict(metavar='FILE', help='cluster settings in the form of dask-jobqueue, for ssh and slurm')),
+        ('--report-to', dict(metavar='A,B', help='also report every loss to tensorboard, wandb, mlflow, trackio, ... (as the Trainer calls them)')),
         ('--demo', dict(action='store_true', help='only the part of the suite that `crma demo` runs')),
         ('--force', dict(action='store_true', help='run also what is done already')), ('--dry-run', dict(action='store_true', help='list the cells and their state, run nothing')))
 

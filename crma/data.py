@@ -535,15 +535,21 @@ def plain_text(name: str='plain_text') -> str:
     return '\n\n'.join(text(p) for p in fetch(m).values())
 
 # %% ../nbs/lib/06_data.ipynb #06-data-061
+def _chat(example: Example, tokenizer) -> str:
+    "The prompt as the tokenizer's chat template has it, up to where the answer begins."
+    if not tokenizer.chat_template: raise ValueError(f'{type(tokenizer).__name__} has no chat template: expected a chat model, or template="plain"')
+    return tokenizer.apply_chat_template([dict(role='user', content=example.prompt)], add_generation_prompt=True, tokenize=False)
+
 def encode(example: Example, tokenizer, # Any transformers tokenizer
            max_length: int, # Tokens at most, at least 2
-           sep: str=' ', # Between prompt and response; real data uses a newline
+           sep: str|None=' ', # Between prompt and response; real data uses a newline; None: the tokenizer's chat template
           ) -> dict:
     "`input_ids` and `labels`, lists of equal length: bos if there is one, prompt + `sep`, response, eos if it fits."
     if max_length < 2: raise ValueError(f'max_length must be at least 2 (one token of context, one of response), got {max_length}')
     ids = lambda s: list(tokenizer(s, add_special_tokens=False)['input_ids'])
     special = lambda i: [] if i is None else [i]
-    bos, eos, prompt, resp = special(tokenizer.bos_token_id), special(tokenizer.eos_token_id), ids(example.prompt + sep), ids(example.response)
+    bos, eos, prompt, resp = special(tokenizer.bos_token_id), special(tokenizer.eos_token_id), ids(example.prompt + sep if sep is not None else _chat(example, tokenizer)), ids(example.response)
+    if sep is None: bos = []  # the template has its own
     if not resp: raise ValueError(f'the response has no tokens: {_short(example)}')
     if not bos + prompt: raise ValueError(f'the prompt has no tokens: {_short(example)}')
     resp = (resp[:max(1, max_length - 1 - len(eos))] + eos)[:max_length - 1]   # one token of context stays
@@ -551,7 +557,7 @@ def encode(example: Example, tokenizer, # Any transformers tokenizer
     context = bos + prompt[max(0, len(prompt) - room):]
     return dict(input_ids=context + resp, labels=[-100]*len(context) + resp)
 
-def tokenize(examples: list, tokenizer, max_length: int, sep: str=' ') -> list:
+def tokenize(examples: list, tokenizer, max_length: int, sep: str|None=' ') -> list:
     "`encode` of every example."
     return [encode(e, tokenizer, max_length, sep) for e in examples]
 
