@@ -33,7 +33,7 @@ def _yaml(path: Path) -> dict:
     return d
 
 # %% ../nbs/lib/14_batch.ipynb #14-batch-009
-_KEYS = 'experiment model models parameters conditions seeds grid points orders manifests'.split()
+_KEYS = 'experiment model models parameters conditions seeds grid points orders manifests paper'.split()
 
 def suite_names() -> list:
     "The suites that exist."
@@ -82,10 +82,10 @@ def notebook_hash(path: Path) -> str:
     return repro.code_hash(*('\n'.join(l for l in c.source.splitlines() if not l.lstrip().startswith(('%', '!'))) for c in cells))
 
 def base_key(model: str) -> str|None:
-    "Identity of the base model: the cache key of an embedded one, the name of any other; None for the model called none."
+    "`base.identity` of a model; None for the model called none."
     if model == 'none': return None
     from crma import base
-    return base.key(model) if model in base.RECIPES else model
+    return base.identity(model)
 
 # %% ../nbs/lib/14_batch.ipynb #14-batch-014
 def inputs(experiment: str, model: str, manifests=()) -> dict:
