@@ -60,9 +60,14 @@ def _rows(r: dict, harness: str) -> list:
                             higher_is_better=r['higher_is_better'].get(name, {}).get(metric), harness=harness, asked=asked, samples=samples))
     return out
 
+def _wilson(r: dict) -> dict:
+    "Wilson's interval of a row whose samples are 0 or 1."
+    x = r['samples'] or []
+    return dict(zip(('lo', 'hi'), stats.wilson(int(sum(x)), len(x)))) if x and {*x} <= {0., 1.} else dict(lo=None, hi=None)
+
 def frame(rows: list) -> pd.DataFrame:
-    "Rows as a table, without the samples and what only `compare` needs."
-    return pd.DataFrame([{k: v for k, v in r.items() if k not in ('samples', 'asked', 'higher_is_better', 'harness')} for r in rows])
+    "Rows as a table, with Wilson's 95 % interval where scores are 0 or 1; without the samples and what only `compare` needs."
+    return pd.DataFrame([{k: r[k] for k in ('task', 'group', 'metric', 'filter', 'value', 'stderr')} | _wilson(r) | {k: r[k] for k in ('n', 'shots', 'version')} for r in rows])
 
 # %% ../nbs/lib/19_harness.ipynb #19-harness-014
 @contextmanager
