@@ -43,6 +43,6 @@ site: .venv/.installed ## build the web site into _docs (needs Quarto)
 	@echo "2/3 $$(grep '^torch==' constraints.txt)"
 	@$(PIP) "$$(grep '^torch==' constraints.txt)"
 	@echo "3/3 crma and its tools (a minute or two, silent)"
-	@$(PIP) -q -e '.[dev,cluster]'
+	@$(PIP) -q -e '.[dev,cluster,eval]'
 	@$(BIN)/python -m jupyter kernelspec list 2>/dev/null | grep -q '^ *python3 .*\.venv' || $(BIN)/python -m ipykernel install --sys-prefix
 	@touch $@

@@ -16,7 +16,7 @@ setup(
     packages=find_packages(include=["crma", "crma.*"]), include_package_data=True,
     python_requires=f">={c['min_python']}",
     install_requires=c["requirements"].split(),
-    extras_require={"dev": c["dev_requirements"].split(), "cluster": c["cluster_requirements"].split()},
+    extras_require={"dev": c["dev_requirements"].split(), "cluster": c["cluster_requirements"].split(), "eval": c["eval_requirements"].split()},
     entry_points={"console_scripts": c["console_scripts"].split("\n"), "nbdev": [f"{c['lib_name']}={c['lib_name']}._modidx:d"]},
     classifiers=["Development Status :: 3 - Alpha", "Intended Audience :: Science/Research", "Programming Language :: Python :: 3",
                  "Topic :: Scientific/Engineering :: Artificial Intelligence"],
