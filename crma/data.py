@@ -4,14 +4,15 @@
 
 # %% auto #0
 __all__ = ['PARSERS', 'OWN', 'POCKET', 'Example', 'Domain', 'DataFile', 'Manifest', 'names', 'load_manifest', 'DataUnavailable',
-           'fetch', 'available', 'pubmedqa', 'mmlu', 'mbpp', 'arc', 'tatqa', 'jsonl', 'csv_table', 'text', 'clean',
-           'split', 'load', 'domain_from_records', 'near_duplicates', 'write_manifest', 'plain_text', 'encode',
-           'tokenize', 'collate']
+           'fetch', 'available', 'pubmedqa', 'mmlu', 'mbpp', 'arc', 'tatqa', 'humaneval', 'labelled', 'clinc150',
+           'fewrel', 'jsonl', 'csv_table', 'text', 'clean', 'split', 'find', 'load', 'domain_from_records',
+           'near_duplicates', 'write_manifest', 'plain_text', 'encode', 'tokenize', 'collate']
 
 # %% ../nbs/lib/06_data.ipynb #06-data-002
-import csv, io, json, os, re, tempfile
+import csv, gzip, io, json, os, re, tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import wraps
 from pathlib import Path
 import numpy as np, requests, torch
 from tqdm import tqdm
@@ -73,7 +74,7 @@ class DataFile:
 
 @dataclass(frozen=True)
 class Manifest:
-    "One data set. `label` is how errors call the manifest; `sha256` is the manifest's own hash."
+    "One data set. `label` is how errors call the manifest; `sha256` is the manifest's own hash; `parts` are its domains, if it holds several."
     name: str
     label: str
     title: str
@@ -83,6 +84,7 @@ class Manifest:
     cite: str
     files: tuple
     sha256: str
+    parts: tuple = ()
 
 # %% ../nbs/lib/06_data.ipynb #06-data-012
 def _need(d: dict, key: str, where: str, expected: str, ok) -> object:
@@ -143,9 +145,11 @@ def load_manifest(name_or_path: str|Path, # A name in `data_manifests/` or the p
     parser = _need(dom, 'parser', at, f'one of {", ".join(known)}', lambda v: v in known)
     mirrored = _need({'files': {}} | dom, 'files', at, 'an object: file name to path below the mirror', lambda v: isinstance(v, dict))
     files = need('distribution', 'a list of cr:FileObject with different @id', lambda v: isinstance(v, list) and v and _differ(v))
+    parts = _need({'parts': []} | dom, 'parts', at, 'a list of different plain names', lambda v: isinstance(v, list) and all(map(_text, v)) and len({*v}) == len(v))
     return Manifest(paths.check_name(name, 'data set'), label, _need(dom, 'title', at, 'a title', _text), parser,
                     licence if isinstance(licence, str) else ', '.join(licence), need('url', 'an address'), need('citeAs', 'a BibTeX entry'),
-                    tuple(_data_file(f, mirrored, label, p.parent) for f in files), paths.sha256(p))
+                    tuple(_data_file(f, mirrored, label, p.parent) for f in files), paths.sha256(p),
+                    tuple(paths.check_name(s, f'{label}: part') for s in parts))
 
 # %% ../nbs/lib/06_data.ipynb #06-data-018
 class DataUnavailable(RuntimeError):
@@ -244,7 +248,7 @@ def _json(path: Path):
 
 def _jsonl(path: Path):
     "Yield where and what of each line of a JSON-lines file."
-    with open(path, 'rb') as f:
+    with (gzip.open if str(path).endswith('.gz') else open)(path, 'rb') as f:
         for i, line in enumerate(f, 1):
             if not line.strip(): continue
             try: yield f'{_label(path)}:{i}', json.loads(line)
@@ -313,6 +317,46 @@ def tatqa(path: Path) -> list:
                 out.append(_pair(f"{text[order]}\n{q['question']}", _answer(q), f"tatqa/{q['uid']}", c['table']['uid']))
     return out
 
+# %% ../nbs/lib/06_data.ipynb #06-data-parts-005
+def humaneval(path: Path) -> list:
+    "HumanEval (Chen et al., 2021): signature and docstring -> indented body."
+    out = []
+    for where, r in _jsonl(path):
+        with _row(where, 'task_id, prompt and canonical_solution'):
+            e = Example(_tidy(r['prompt']), r['canonical_solution'].rstrip(), id=r['task_id'])
+            out.append((e, _norm(e.prompt)))
+    return out
+
+def labelled(rows: Path, labels: Path) -> list:
+    "A set of the O-LoRA benchmark (Wang et al., 2023): sentence and options -> label."
+    options, out = _json(labels), []
+    for i, r in enumerate(_json(rows), 1):
+        with _row(f'{_label(rows)}: row {i}', f"sentence, and label among {', '.join(options)}"):
+            out.append(_pair(f"{r['sentence'].strip()}\nOptions: {'; '.join(options)}", options[options.index(r['label'])], f'{Path(rows).parts[-2]}/{Path(rows).stem}/{i}'))
+    return out
+
+# %% ../nbs/lib/06_data.ipynb #06-data-parts-007
+def clinc150(rows: Path, domains: Path) -> dict:
+    "CLINC150 (Larson et al., 2019): query -> intent in words, by domain; without the out-of-scope queries."
+    of = {intent: d for d, intents in _json(domains).items() for intent in intents}
+    out, read = {d: [] for d in of.values()}, _json(rows)
+    for part in ('train', 'val', 'test'):
+        for i, r in enumerate(read[part], 1):
+            with _row(f'{_label(rows)}: {part} {i}', f'a query and an intent of {_label(domains)}'):
+                out[of[r[1]]].append(_pair(r[0], r[1].replace('_', ' '), f'clinc150/{part}/{i}'))
+    return out
+
+def fewrel(rows: Path, names: Path) -> dict:
+    "FewRel (Han et al., 2018): sentence with head and tail -> name of the relation, four relations to a part."
+    called, out = _json(names), {}
+    for k, (relation, sentences) in enumerate(_json(rows).items()):
+        part = out.setdefault(('first', 'second', 'third', 'fourth')[k//4], [])
+        for i, r in enumerate(sentences, 1):
+            with _row(f'{_label(rows)}: {relation} {i}', f'tokens, h and t, and a name in {_label(names)}'):
+                s = ' '.join(r['tokens'])
+                part.append(_pair(f"{s}\nRelation of {r['h'][0]} to {r['t'][0]}?", called[relation][0], f'fewrel/{relation}/{i}', s))
+    return out
+
 # %% ../nbs/lib/06_data.ipynb #06-data-own-001
 _HINT = dict(prompt='the question', response='the answer')
 
@@ -364,8 +408,12 @@ def text(path: Path) -> str:
     body = re.search(r'^\*\*\* ?START OF [^\n]*\*\*\*$(.*?)^\*\*\* ?END OF ', s, re.M | re.S)
     return body[1].strip() if body else s
 
-#: Parser of each manifest by name.
-PARSERS = {p.__name__: p for p in (pubmedqa, mmlu, mbpp, arc, tatqa, jsonl, csv_table, text)}
+def _each(parse):
+    "A parser of any number of files, one after another."
+    return wraps(parse)(lambda *files: [row for p in files for row in parse(p)])
+
+#: Parser of each manifest by name; it takes all files, in order.
+PARSERS = {p.__name__: _each(p) for p in (pubmedqa, mmlu, mbpp, humaneval, arc, tatqa, jsonl, csv_table, text)} | {p.__name__: p for p in (labelled, clinc150, fewrel)}
 #: Parser of a file of one's own by its ending.
 OWN = {'.jsonl': jsonl, '.csv': csv_table}
 
@@ -410,21 +458,39 @@ def split(pairs: list, # (example, group) pairs, cleaned
     chosen = np.random.default_rng(seed_for(seed, 'train', name)).permutation(len(pool))[:train]
     return [replace(pool[j], kind='train') for j in chosen], held[:holdout]
 
+# %% ../nbs/lib/06_data.ipynb #06-data-parts-002
+def find(name: str|Path, # `NAME`, `NAME/PART`, or the path of a manifest, with or without `/PART`
+        ) -> tuple:
+    "The manifest, and the part or None. Raises ValueError on an unknown part. Reads no data."
+    base, mark, part = str(name).rpartition('/')
+    if not mark or part.endswith('.json'): return load_manifest(name), None
+    m = load_manifest(base)
+    if part in m.parts: return m, part
+    raise ValueError(f"{m.label}: has no part {part!r}: expected {'one of ' + ', '.join(f'{base}/{p}' for p in m.parts) if m.parts else f'{base!r}, which has no parts'}")
+
 # %% ../nbs/lib/06_data.ipynb #06-data-043
-def load(name: str|Path, # A name in `data_manifests/` or the path of a manifest
+def _rows(m: Manifest, part: str|None=None) -> list:
+    "The verified rows of a manifest as (example, group) pairs, of one part or of all."
+    got = PARSERS[m.parser](*fetch(m).values())
+    if not m.parts: return got
+    if [*got] != [*m.parts]: raise ValueError(f"{m.label}: key 'parts': expected {', '.join(got)}, found {', '.join(m.parts)}: correct it in the manifest")
+    return got[part] if part else [row for rows in got.values() for row in rows]
+
+def load(name: str|Path, # A name in `data_manifests/`, `NAME/PART`, or the path of a manifest
          train: int=500, # Training rows
          holdout: int=100, # Holdout rows
          seed: int=0, # Draws the training rows
          split_seed: int=0, # Draws the holdout; keep it fixed across seeds
         ) -> Domain:
     "The domain of a manifest, verified, cleaned and split. Raises ValueError or DataUnavailable."
-    m = load_manifest(name); check_seed(seed); check_seed(split_seed)
+    m, part = find(name); check_seed(seed); check_seed(split_seed)
     if m.parser == 'text': raise ValueError(f'{m.label}: holds plain text, not rows of prompt and response: use `data.plain_text()`')
-    pairs, counts = clean([row for p in fetch(m).values() for row in PARSERS[m.parser](p)])
-    tr, ho = split(pairs, m.name, train, holdout, seed, split_seed)
+    called = f'{part}-{m.name}' if part else m.name
+    pairs, counts = clean(_rows(m, part))
+    tr, ho = split(pairs, called, train, holdout, seed, split_seed)
     meta = dict(title=m.title, counts=counts | dict(train=len(tr), holdout=len(ho)), sha256={f.name: f.sha256 for f in m.files}, manifest=m.sha256,
                 licence=m.licence, source=m.source, cite=m.cite, seed=seed, split_seed=split_seed, holdout_digest=paths.digest([_key(e) for e in ho]))
-    return Domain(m.name, tr, ho, meta=meta)
+    return Domain(called, tr, ho, meta=meta)
 
 # %% ../nbs/lib/06_data.ipynb #06-data-own-007
 def _pairs(records, what: str) -> list:
