@@ -13,7 +13,7 @@ __all__ = ['PARSERS', 'OWN', 'POCKET', 'Example', 'Domain', 'DataFile', 'Manifes
 import csv, gzip, io, json, os, re, tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import wraps
+from functools import lru_cache, wraps
 from pathlib import Path
 import numpy as np, requests, torch
 from scipy import sparse
@@ -504,9 +504,12 @@ def find(name: str|Path, # `NAME`, `NAME/PART`, or the path of a manifest, with 
     raise ValueError(f"{m.label}: has no part {part!r}: expected {'one of ' + ', '.join(f'{base}/{p}' for p in m.parts) if m.parts else f'{base!r}, which has no parts'}")
 
 # %% ../nbs/lib/06_data.ipynb #06-data-043
+@lru_cache(1)
+def _parsed(parser: str, files: tuple, hashes: tuple): return PARSERS[parser](*files)   # ten domains of one file are parsed once
+
 def _rows(m: Manifest, part: str|None=None) -> list:
     "The verified rows of a manifest as (example, group) pairs, of one part or of all."
-    got = PARSERS[m.parser](*fetch(m).values())
+    got = _parsed(m.parser, (*fetch(m).values(),), tuple(f.sha256 for f in m.files))
     if not m.parts: return got
     if [*got] != [*m.parts]: raise ValueError(f"{m.label}: key 'parts': expected {', '.join(got)}, found {', '.join(m.parts)}: correct it in the manifest")
     return got[part] if part else [row for rows in got.values() for row in rows]
