@@ -15,17 +15,17 @@ from pathlib import Path
 import numpy as np, pandas as pd, torch
 from torch import nn
 from . import paths, stats
-from .data import Domain, _jsonl
+from .data import Domain, _jsonl, chat_prompt
 from .repro import seed_for
 
 # %% ../nbs/lib/09b_answers.ipynb #09b-answers-005
 def prompt_ids(prompt: str, tokenizer,
                room: int, # Tokens at most
-               sep: str=' ', # Between prompt and answer, as in `data.encode`
+               sep: str|None=' ', # Between prompt and answer, as in `data.encode`; None: the tokenizer's chat template
               ) -> list:
     "Token ids of the context that `data.encode` would put before the answer."
-    bos = [] if tokenizer.bos_token_id is None else [tokenizer.bos_token_id]
-    ids = list(tokenizer(prompt + sep, add_special_tokens=False)['input_ids'])
+    bos = [] if sep is None or tokenizer.bos_token_id is None else [tokenizer.bos_token_id]
+    ids = list(tokenizer(chat_prompt(prompt, tokenizer) if sep is None else prompt + sep, add_special_tokens=False)['input_ids'])
     if room <= len(bos): raise ValueError(f'no room for a prompt in {room} tokens: lower max_new_tokens')
     if not bos + ids: raise ValueError(f'the prompt {prompt!r} has no tokens')
     return bos + ids[max(0, len(ids) - room + len(bos)):]
@@ -54,7 +54,7 @@ def generate(model, # A causal model of transformers or PEFT, or a ContinualMode
              prompts: list, # Texts
              max_new_tokens: int=64,
              batch_size: int=8,
-             sep: str=' ', # Between prompt and answer, as in training
+             sep: str|None=' ', # Between prompt and answer, as in training; None: the tokenizer's chat template
             ) -> list:
     "The greedy answer to each prompt: the text of the new tokens before the end of text, without white space around it."
     net = network(model); was, ends = net.training, _ends(net, tokenizer)

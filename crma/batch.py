@@ -157,8 +157,11 @@ def _seeds(seeds) -> list:
 def _check_domains(suite: str, given: dict, manifests: list):
     "Raise ValueError unless every domain that is not generated has its manifest among those that the cells' keys hash."
     used = [d for d in str(given.get('domains') or '').split(',') if d and d != 'fictional']
-    if bad := [d for d in used if d not in manifests]:
+    if bad := [d for d in used if d.partition('/')[0] not in manifests]:
         raise ValueError(f"{suite}.yaml: domain {bad[0]!r} is missing in `manifests`: name it there, so that its cells run again when its file changes")
+    from crma import data
+    for d in used:
+        if '/' in d: data.find(d)   # an unknown part is an error now, not in the cell
 
 def _points(grid: dict) -> list:
     "The points of a grid as dicts; whole floats become integers, so that 1 and 1.0 are one cell."

@@ -165,17 +165,38 @@ def report(a) -> int:
 # %% ../nbs/lib/16_cli.ipynb #16-cli-018
 def _size(n: int) -> str: return f'{n/1e6:.1f} MB' if n >= 1e5 else f'{n/1e3:.1f} kB'
 
-def data(a) -> int:
-    "`crma data list|fetch|verify`."
+def _data_lock(names: list) -> int:
+    "`crma data lock`: pin the named manifests as their files are now."
     from crma import data as d
+    if not names: raise ValueError('data lock: expected the names of the data sets to pin anew, found none: name them')
+    print(_table([dict(name=n) | x | dict(sha256=x['sha256'][:16]) for n in names for x in d.lock(n)], ('name', 'file', 'size', 'sha256', 'state', 'address')))
+    return 0
+
+def _data_report(names: list, rows: bool) -> int:
+    "`crma data report`: what screening would remove, and with `rows` which rows."
+    from crma import data as d, screen
+    here = screen.domains_of(names or [n for n in d.names() if d.available(n)])
+    got = {n: screen.screened(n) for n in here}
+    t = screen.report(got)
+    print(_table([dict(domain=n) | {k: str(v) for k, v in r.items()} for n, r in t.iterrows()], ('domain', *t.columns)))
+    for n, (_, _, found) in got.items():
+        for why, ids in found.items() if rows else ():
+            for id, twin in ids: print(f"{n}: {why}: {id}{' like ' + twin if twin else ''}")
+    return 0
+
+def data(a) -> int:
+    "`crma data list|fetch|verify|lock|report`."
+    from crma import data as d
+    if a.action == 'lock': return _data_lock(a.names)
+    if a.action == 'report': return _data_report(a.names, a.rows)
     rows, bad = [], 0
     for name in a.names or d.names():
         m = d.load_manifest(name); say = 'here' if d.available(m) else 'not here'
         if a.action != 'list':
             try: d.fetch(m, download=a.action == 'fetch'); say = 'verified'
             except (ValueError, d.DataUnavailable) as e: say, bad = str(e), bad + 1
-        rows.append(dict(name=m.name, files=len(m.files), size=_size(sum(f.size for f in m.files)), licence=m.licence, state=say))
-    print(_table(rows, ('name', 'files', 'size', 'licence', 'state')))
+        rows.append(dict(name=m.name, domains=str(len(m.parts) or 1), files=len(m.files), size=_size(sum(f.size for f in m.files)), licence=m.licence, state=say))
+    print(_table(rows, ('name', 'domains', 'files', 'size', 'licence', 'state')))
     return 1 if bad else 0
 
 # %% ../nbs/lib/16_cli.ipynb #16-cli-020
@@ -289,6 +310,7 @@ examples:
   crma run pocket --workers 2                   Ctrl-C: running cells finish their task; the same command goes on
   crma run fictional --executor slurm --cluster cluster.yaml
   crma status fictional --watch
+  crma data report clinc150                     what is wrong with the rows of a data set?
   crma report headline --source runs            the report on what ran here, as HTML
 """
 
@@ -332,7 +354,8 @@ def parser() -> argparse.ArgumentParser:
              ('--source', dict(choices=('results', 'runs'), default='results', help='committed results (default) or what ran here')))
     _command(sub, 'collect', collect, 'copy finished results of a suite from runs/ to results/, to be committed', _SUITE,
              ('--every', dict(type=_count, metavar='K', help='keep every K-th step of the spectral logs (default: as many as fit 1 MB)')))
-    _command(sub, 'data', data, 'list, fetch or verify the data sets', ('action', dict(choices=('list', 'fetch', 'verify'))), ('names', dict(nargs='*', metavar='NAME', help='only these (default: all)')))
+    _command(sub, 'data', data, 'list, fetch or verify the data sets, pin them anew, or report what is wrong with their rows', ('action', dict(choices=('list', 'fetch', 'verify', 'lock', 'report'))),
+             ('names', dict(nargs='*', metavar='NAME', help='only these (default: all; lock wants a name); report takes NAME/PART too')), ('--rows', dict(action='store_true', help='report: list the rows by id')))
     _command(sub, 'models', models, 'list the registered models, or lock them to the present revision on the hub', ('action', dict(choices=('list', 'lock'))), ('names', dict(nargs='*', metavar='NAME', help='only these (default: all)')))
     _command(sub, 'doctor', doctor, 'say what this machine can run', ('--model', dict(metavar='NAME', help='whether this registered model can be trained here, and how to load it')))
     return p

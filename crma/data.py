@@ -4,16 +4,19 @@
 
 # %% auto #0
 __all__ = ['PARSERS', 'OWN', 'POCKET', 'Example', 'Domain', 'DataFile', 'Manifest', 'names', 'load_manifest', 'DataUnavailable',
-           'fetch', 'available', 'pubmedqa', 'mmlu', 'mbpp', 'arc', 'tatqa', 'jsonl', 'csv_table', 'text', 'clean',
-           'split', 'load', 'domain_from_records', 'near_duplicates', 'write_manifest', 'plain_text', 'encode',
-           'tokenize', 'collate']
+           'fetch', 'available', 'pubmedqa', 'mmlu', 'mbpp', 'arc', 'tatqa', 'humaneval', 'labelled', 'clinc150',
+           'fewrel', 'jsonl', 'hub', 'csv_table', 'text', 'clean', 'split', 'find', 'load', 'domain_from_records',
+           'similar', 'near_duplicates', 'lock', 'write_manifest', 'write_hub_manifest', 'plain_text', 'chat_prompt',
+           'encode', 'tokenize', 'collate']
 
 # %% ../nbs/lib/06_data.ipynb #06-data-002
-import csv, io, json, os, re, tempfile
+import csv, gzip, io, json, os, re, tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import lru_cache, wraps
 from pathlib import Path
 import numpy as np, requests, torch
+from scipy import sparse
 from tqdm import tqdm
 from . import paths
 from .repro import check_seed, seed_for
@@ -63,17 +66,18 @@ class Domain:
 # %% ../nbs/lib/06_data.ipynb #06-data-011
 @dataclass(frozen=True)
 class DataFile:
-    "One file of a manifest: pinned address, size in bytes, hash, and its path below a mirror folder; or `local`, a file beside the manifest."
+    "One file of a manifest: pinned address, size in bytes, hash, and its path below a mirror folder; or `local`, a file beside the manifest; or `hub`, which rows of a hub data set."
     name: str
     url: str
     size: int
     sha256: str
     mirror: str
     local: Path|None = field(default=None, repr=False)
+    hub: dict|None = field(default=None, repr=False)
 
 @dataclass(frozen=True)
 class Manifest:
-    "One data set. `label` is how errors call the manifest; `sha256` is the manifest's own hash."
+    "One data set. `label` is how errors call the manifest; `sha256` is the manifest's own hash; `parts` are its domains, if it holds several."
     name: str
     label: str
     title: str
@@ -83,6 +87,7 @@ class Manifest:
     cite: str
     files: tuple
     sha256: str
+    parts: tuple = ()
 
 # %% ../nbs/lib/06_data.ipynb #06-data-012
 def _need(d: dict, key: str, where: str, expected: str, ok) -> object:
@@ -97,20 +102,28 @@ def _differ(files): return len({str(f.get('@id') if isinstance(f, dict) else f) 
 def _licence(v): return _text(v) or isinstance(v, list) and bool(v) and all(map(_text, v))
 
 # %% ../nbs/lib/06_data.ipynb #06-data-013
-def _address(v) -> bool: return _text(v) and (v.startswith('https://') or '://' not in v)
+_HINT = dict(prompt='the question', response='the answer')
+_HUB = re.compile(r'hf://datasets/(\w[\w.-]*/\w[\w.-]*)@([0-9a-f]{40})')   # OWNER/NAME and a full revision: a branch or a tag may move
 
-def _data_file(fo: dict, mirrored: dict, where: str, folder: Path) -> DataFile:
-    "One `cr:FileObject` of the manifest called `where`, which lies in `folder`."
+def _address(v) -> bool: return _text(v) and (v.startswith('https://') or '://' not in v or bool(_HUB.fullmatch(v)))
+
+def _columns(v) -> bool:
+    "Is it a choice of rows and columns of a hub data set?"
+    return isinstance(v, dict) and all(map(_text, v.values())) and {'split', 'prompt', 'response'} <= {*v} <= {'split', 'prompt', 'response', 'config'}
+
+def _data_file(fo: dict, dom: dict, where: str, folder: Path) -> DataFile:
+    "One `cr:FileObject` of the manifest called `where`, which lies in `folder` and has the `crma:domain` `dom`."
     name = _need(fo, '@id', where, 'a plain file name', _text)
-    at = f'{where}: file {name!r}'
-    url = _need(fo, 'contentUrl', at, 'an https address or a path relative to the manifest', _address)
-    sha = _need(fo, 'sha256', at, '64 hex digits', lambda v: isinstance(v, str) and re.fullmatch('[0-9a-f]{64}', v))
+    at, inside = f'{where}: file {name!r}', f"{where}: key 'crma:domain'"
+    url = _need(fo, 'contentUrl', at, 'an https address, a path relative to the manifest, or hf://datasets/OWNER/NAME@REVISION with a revision of 40 hex digits (`crma data lock` finds it)', _address)
+    sha = _need(fo, 'sha256', at, '64 hex digits (`crma data lock` finds them)', lambda v: isinstance(v, str) and re.fullmatch('[0-9a-f]{64}', v))
     size = _need(fo, 'contentSize', at, 'a number of bytes such as "1024 B"', lambda v: isinstance(v, str) and re.fullmatch(r'\d+ B', v))
-    here = not url.startswith('https://')
-    rel = '' if here else _need(mirrored, name, f"{where}: key 'crma:domain': files", 'a relative path', _text)
+    here = '://' not in url
+    hub = _need(dom, 'hub', inside, 'an object with split, prompt, response and at most config', _columns) if _HUB.match(url) else None
+    rel = '' if here else _need(dom['files'], name, f'{inside}: files', 'a relative path', _text)
     try: paths.check_name(name, 'file'); local = paths.inside(folder, url if here else rel)
     except ValueError as e: raise ValueError(f'{at}: {e}: correct it in the manifest') from None
-    return DataFile(name, url, int(size.split()[0]), sha, rel, local if here else None)
+    return DataFile(name, url, int(size.split()[0]), sha, rel, local if here else None, hub)
 
 # %% ../nbs/lib/06_data.ipynb #06-data-015
 def names() -> list:
@@ -130,22 +143,26 @@ def _read_manifest(name_or_path) -> tuple:
     return p, label, d
 
 # %% ../nbs/lib/06_data.ipynb #06-data-016
-def load_manifest(name_or_path: str|Path, # A name in `data_manifests/` or the path of a .json file
-                 ) -> Manifest:
-    "The checked manifest. Raises FileNotFoundError, or ValueError naming file, key, expected and found."
-    p, label, d = _read_manifest(name_or_path)
+def _checked(p: Path, label: str, d: dict) -> Manifest:
+    "The manifest in the parsed JSON `d` of the file `p`."
     need = lambda key, expected, ok=_text: _need(d, key, label, expected, ok)
     name = need('name', f'{p.stem!r}, as the file is called', lambda v: v == p.stem)
     licence = need('license', 'the address or name of a licence', _licence)
-    dom = need('crma:domain', 'an object with title, parser and files', lambda v: isinstance(v, dict))
+    dom = {'files': {}, 'parts': []} | need('crma:domain', 'an object with title, parser and files', lambda v: isinstance(v, dict))
     at = f"{label}: key 'crma:domain'"
     known = sorted(PARSERS)
     parser = _need(dom, 'parser', at, f'one of {", ".join(known)}', lambda v: v in known)
-    mirrored = _need({'files': {}} | dom, 'files', at, 'an object: file name to path below the mirror', lambda v: isinstance(v, dict))
+    _need(dom, 'files', at, 'an object: file name to path below the mirror', lambda v: isinstance(v, dict))
+    parts = _need(dom, 'parts', at, 'a list of different plain names', lambda v: isinstance(v, list) and all(map(_text, v)) and len({*v}) == len(v))
     files = need('distribution', 'a list of cr:FileObject with different @id', lambda v: isinstance(v, list) and v and _differ(v))
     return Manifest(paths.check_name(name, 'data set'), label, _need(dom, 'title', at, 'a title', _text), parser,
                     licence if isinstance(licence, str) else ', '.join(licence), need('url', 'an address'), need('citeAs', 'a BibTeX entry'),
-                    tuple(_data_file(f, mirrored, label, p.parent) for f in files), paths.sha256(p))
+                    tuple(_data_file(f, dom, label, p.parent) for f in files), paths.sha256(p) if p.is_file() else '', tuple(paths.check_name(s, f'{label}: part') for s in parts))
+
+def load_manifest(name_or_path: str|Path, # A name in `data_manifests/` or the path of a .json file
+                 ) -> Manifest:
+    "The checked manifest. Raises FileNotFoundError, or ValueError naming file, key, expected and found."
+    return _checked(*_read_manifest(name_or_path))
 
 # %% ../nbs/lib/06_data.ipynb #06-data-018
 class DataUnavailable(RuntimeError):
@@ -170,22 +187,39 @@ def _verify(path: Path, f: DataFile, m: Manifest) -> Path:
 
 # %% ../nbs/lib/06_data.ipynb #06-data-019
 def _stream(f: DataFile, out) -> None:
-    "Write the bytes at `f.url` to the open file `out`, at most `f.size` of them."
-    with requests.get(f.url, stream=True, timeout=(20, 60)) as r, tqdm(total=f.size, unit='B', unit_scale=True, desc=f.name, disable=None) as bar:
+    "Write the bytes at `f.url` to the open file `out`: `f.size` of them, or without a hash whatever comes."
+    with requests.get(f.url, stream=True, timeout=(20, 60)) as r, tqdm(total=f.size or None, unit='B', unit_scale=True, desc=f.name, disable=None) as bar:
         r.raise_for_status()
         if not r.url.startswith('https://'): raise requests.RequestException(f'redirected to {r.url}, which is not https')
         for block in r.iter_content(1 << 16):
             out.write(block); bar.update(len(block))
-            if out.tell() > f.size: break
-    if out.tell() != f.size: raise requests.RequestException(f'{"more" if out.tell() > f.size else "only " + str(out.tell())} of {f.size} bytes came')
+            if f.sha256 and out.tell() > f.size: break
+    if f.sha256 and out.tell() != f.size: raise requests.RequestException(f'{"more" if out.tell() > f.size else "only " + str(out.tell())} of {f.size} bytes came')
 
+def _hub_dataset(repo: str, revision: str, config: str|None, split: str):
+    "A data set of the hub at one revision. Only data files are read: `datasets` 4 and later run no code of a repository."
+    import datasets
+    return datasets.load_dataset(repo, config, split=split, revision=revision)
+
+def _hub_lines(f: DataFile, out) -> None:
+    "Write the rows of a hub data set to the open file `out` in one canonical form: a JSON object with prompt and response per line, class labels by name."
+    try: ds = _hub_dataset(*_HUB.fullmatch(f.url).groups(), f.hub.get('config'), f.hub['split'])
+    except (OSError, ValueError) as e: raise requests.RequestException(f'{type(e).__name__}: {e}') from e
+    columns = {k: f.hub[k] for k in _HINT}
+    if bad := [c for c in columns.values() if c not in ds.column_names]:
+        raise ValueError(f"{f.url}: column {bad[0]!r}: expected one of {', '.join(ds.column_names)}: correct 'hub' in the manifest")
+    text = {c: getattr(ds.features[c], 'int2str', lambda v: '' if v is None else v if isinstance(v, str) else json.dumps(v, ensure_ascii=False)) for c in columns.values()}
+    for r in ds: out.write((json.dumps({k: text[c](r[c]) for k, c in columns.items()}, ensure_ascii=False) + '\n').encode())
+
+# %% ../nbs/lib/06_data.ipynb #06-data-hub-001
 def _download(f: DataFile, m: Manifest) -> Path:
-    "Download one file into the cache."
-    to = _cached(f); to.parent.mkdir(parents=True, exist_ok=True)
-    fd, tmp = tempfile.mkstemp(dir=to.parent, suffix='.part')
+    "Download one file into the cache. Without a hash, its place there is by the hash of what came."
+    folder = paths.cache('data'); folder.mkdir(parents=True, exist_ok=True)
+    fd, tmp = tempfile.mkstemp(dir=folder, suffix='.part')
     try:
-        with os.fdopen(fd, 'wb') as out: _stream(f, out)
-        _verify(Path(tmp), f, m)
+        with os.fdopen(fd, 'wb') as out: (_hub_lines if f.hub else _stream)(f, out)
+        if f.sha256: _verify(Path(tmp), f, m)
+        to = _cached(f if f.sha256 else replace(f, sha256=paths.sha256(tmp))); to.parent.mkdir(parents=True, exist_ok=True)
         os.chmod(tmp, 0o644); os.replace(tmp, to)
     except requests.RequestException as e:
         raise DataUnavailable(f'{m.label}: {f.name} could not be downloaded from {f.url} ({e}): set CRMA_DATA_MIRROR to a folder '
@@ -244,7 +278,7 @@ def _json(path: Path):
 
 def _jsonl(path: Path):
     "Yield where and what of each line of a JSON-lines file."
-    with open(path, 'rb') as f:
+    with (gzip.open if str(path).endswith('.gz') else open)(path, 'rb') as f:
         for i, line in enumerate(f, 1):
             if not line.strip(): continue
             try: yield f'{_label(path)}:{i}', json.loads(line)
@@ -313,9 +347,47 @@ def tatqa(path: Path) -> list:
                 out.append(_pair(f"{text[order]}\n{q['question']}", _answer(q), f"tatqa/{q['uid']}", c['table']['uid']))
     return out
 
-# %% ../nbs/lib/06_data.ipynb #06-data-own-001
-_HINT = dict(prompt='the question', response='the answer')
+# %% ../nbs/lib/06_data.ipynb #06-data-parts-005
+def humaneval(path: Path) -> list:
+    "HumanEval (Chen et al., 2021): signature and docstring -> indented body."
+    out = []
+    for where, r in _jsonl(path):
+        with _row(where, 'task_id, prompt and canonical_solution'):
+            e = Example(_tidy(r['prompt']), r['canonical_solution'].rstrip(), id=r['task_id'])
+            out.append((e, _norm(e.prompt)))
+    return out
 
+def labelled(rows: Path, labels: Path) -> list:
+    "A set of the O-LoRA benchmark (Wang et al., 2023): sentence and options -> label."
+    options, out = _json(labels), []
+    for i, r in enumerate(_json(rows), 1):
+        with _row(f'{_label(rows)}: row {i}', f"sentence, and label among {', '.join(options)}"):
+            out.append(_pair(f"{r['sentence'].strip()}\nOptions: {'; '.join(options)}", options[options.index(r['label'])], f'{Path(rows).parts[-2]}/{Path(rows).stem}/{i}'))
+    return out
+
+# %% ../nbs/lib/06_data.ipynb #06-data-parts-007
+def clinc150(rows: Path, domains: Path) -> dict:
+    "CLINC150 (Larson et al., 2019): query -> intent in words, by domain; without the out-of-scope queries."
+    of = {intent: d for d, intents in _json(domains).items() for intent in intents}
+    out, read = {d: [] for d in of.values()}, _json(rows)
+    for part in ('train', 'val', 'test'):
+        for i, r in enumerate(read[part], 1):
+            with _row(f'{_label(rows)}: {part} {i}', f'a query and an intent of {_label(domains)}'):
+                out[of[r[1]]].append(_pair(r[0], r[1].replace('_', ' '), f'clinc150/{part}/{i}'))
+    return out
+
+def fewrel(rows: Path, names: Path) -> dict:
+    "FewRel (Han et al., 2018): sentence with head and tail -> name of the relation, four relations to a part."
+    called, out = _json(names), {}
+    for k, (relation, sentences) in enumerate(_json(rows).items()):
+        part = out.setdefault(('first', 'second', 'third', 'fourth')[k//4], [])
+        for i, r in enumerate(sentences, 1):
+            with _row(f'{_label(rows)}: {relation} {i}', f'tokens, h and t, and a name in {_label(names)}'):
+                s = ' '.join(r['tokens'])
+                part.append(_pair(f"{s}\nRelation of {r['h'][0]} to {r['t'][0]}?", called[relation][0], f'fewrel/{relation}/{i}', s))
+    return out
+
+# %% ../nbs/lib/06_data.ipynb #06-data-own-001
 def _record(r, where: str, id: str) -> tuple:
     "A parser's row from a dict with `prompt`, `response` and optionally `group`."
     if not isinstance(r, dict): raise ValueError(f'{where}: expected an object with prompt and response, found {type(r).__name__}: write one object per row')
@@ -331,6 +403,13 @@ def _record(r, where: str, id: str) -> tuple:
 def jsonl(path: Path) -> list:
     "Lines of `prompt`, `response` and optionally `group`."
     return [_record(r, where, f'{Path(path).stem}/{i}') for i, (where, r) in enumerate(_jsonl(path), 1)]
+
+def hub(path: Path) -> list:
+    "The canonical rows of a hub data set. An empty cell is no error, since nobody here can mend it: `clean` counts and removes the row."
+    out = []
+    for i, (where, r) in enumerate(_jsonl(path), 1):
+        with _row(where, 'prompt and response'): out.append(_pair(r['prompt'], r['response'], f'{Path(path).stem}/{i}'))
+    return out
 
 def _utf8(path: Path) -> str:
     "The text of a file, without a byte order mark."
@@ -364,8 +443,12 @@ def text(path: Path) -> str:
     body = re.search(r'^\*\*\* ?START OF [^\n]*\*\*\*$(.*?)^\*\*\* ?END OF ', s, re.M | re.S)
     return body[1].strip() if body else s
 
-#: Parser of each manifest by name.
-PARSERS = {p.__name__: p for p in (pubmedqa, mmlu, mbpp, arc, tatqa, jsonl, csv_table, text)}
+def _each(parse):
+    "A parser of any number of files, one after another."
+    return wraps(parse)(lambda *files: [row for p in files for row in parse(p)])
+
+#: Parser of each manifest by name; it takes all files, in order.
+PARSERS = {p.__name__: _each(p) for p in (pubmedqa, mmlu, mbpp, humaneval, arc, tatqa, jsonl, csv_table, hub, text)} | {p.__name__: p for p in (labelled, clinc150, fewrel)}
 #: Parser of a file of one's own by its ending.
 OWN = {'.jsonl': jsonl, '.csv': csv_table}
 
@@ -410,21 +493,43 @@ def split(pairs: list, # (example, group) pairs, cleaned
     chosen = np.random.default_rng(seed_for(seed, 'train', name)).permutation(len(pool))[:train]
     return [replace(pool[j], kind='train') for j in chosen], held[:holdout]
 
+# %% ../nbs/lib/06_data.ipynb #06-data-parts-002
+def find(name: str|Path, # `NAME`, `NAME/PART`, or the path of a manifest, with or without `/PART`
+        ) -> tuple:
+    "The manifest, and the part or None. Raises ValueError on an unknown part. Reads no data."
+    base, mark, part = str(name).rpartition('/')
+    if not mark or part.endswith('.json'): return load_manifest(name), None
+    m = load_manifest(base)
+    if part in m.parts: return m, part
+    raise ValueError(f"{m.label}: has no part {part!r}: expected {'one of ' + ', '.join(f'{base}/{p}' for p in m.parts) if m.parts else f'{base!r}, which has no parts'}")
+
 # %% ../nbs/lib/06_data.ipynb #06-data-043
-def load(name: str|Path, # A name in `data_manifests/` or the path of a manifest
+@lru_cache(1)
+def _parsed(parser: str, files: tuple, hashes: tuple): return PARSERS[parser](*files)   # ten domains of one file are parsed once
+
+def _rows(m: Manifest, part: str|None=None) -> list:
+    "The verified rows of a manifest as (example, group) pairs, of one part or of all."
+    got = _parsed(m.parser, (*fetch(m).values(),), tuple(f.sha256 for f in m.files))
+    if not m.parts: return got
+    if [*got] != [*m.parts]: raise ValueError(f"{m.label}: key 'parts': expected {', '.join(got)}, found {', '.join(m.parts)}: correct it in the manifest")
+    return got[part] if part else [row for rows in got.values() for row in rows]
+
+def load(name: str|Path, # A name in `data_manifests/`, `NAME/PART`, or the path of a manifest
          train: int=500, # Training rows
          holdout: int=100, # Holdout rows
          seed: int=0, # Draws the training rows
          split_seed: int=0, # Draws the holdout; keep it fixed across seeds
+         cleaner=clean, # Rows -> rows to use and counts by reason; `screen.cleaner` makes stricter ones
         ) -> Domain:
     "The domain of a manifest, verified, cleaned and split. Raises ValueError or DataUnavailable."
-    m = load_manifest(name); check_seed(seed); check_seed(split_seed)
+    m, part = find(name); check_seed(seed); check_seed(split_seed)
     if m.parser == 'text': raise ValueError(f'{m.label}: holds plain text, not rows of prompt and response: use `data.plain_text()`')
-    pairs, counts = clean([row for p in fetch(m).values() for row in PARSERS[m.parser](p)])
-    tr, ho = split(pairs, m.name, train, holdout, seed, split_seed)
+    called = f'{part}-{m.name}' if part else m.name
+    pairs, counts = cleaner(_rows(m, part))
+    tr, ho = split(pairs, called, train, holdout, seed, split_seed)
     meta = dict(title=m.title, counts=counts | dict(train=len(tr), holdout=len(ho)), sha256={f.name: f.sha256 for f in m.files}, manifest=m.sha256,
                 licence=m.licence, source=m.source, cite=m.cite, seed=seed, split_seed=split_seed, holdout_digest=paths.digest([_key(e) for e in ho]))
-    return Domain(m.name, tr, ho, meta=meta)
+    return Domain(called, tr, ho, meta=meta)
 
 # %% ../nbs/lib/06_data.ipynb #06-data-own-007
 def _pairs(records, what: str) -> list:
@@ -474,21 +579,53 @@ def domain_from_records(name: str,
                                           holdout_digest=paths.digest([_key(e) for e in ho])))
 
 # %% ../nbs/lib/06_data.ipynb #06-data-own-013
-def _grams(text: str, k: int=5) -> set:
-    "Character k-grams of a text up to case and white space."
-    s = _norm(text); return {s[i:i+k] for i in range(max(1, len(s) - k + 1))}
+def _compared(texts: list) -> list:
+    "The texts up to case and white space, without a last line that all share."
+    last = {t.strip().rpartition('\n')[1:] for t in texts}
+    if len(texts) > 1 and len(last) == 1 and last.pop()[0]: texts = [t.strip().rpartition('\n')[0] for t in texts]
+    return [*map(_norm, texts)]
 
+def _gram_rows(texts: list, k: int=5) -> sparse.csr_array:
+    "One 0/1 row per text over all character k-grams, the columns from the rarest gram to the most frequent."
+    ids, rows = {}, []
+    for s in texts: rows.append(np.unique([ids.setdefault(s[i:i+k], len(ids)) for i in range(max(1, len(s) - k + 1))]))
+    columns, place = np.concatenate(rows), np.empty(len(ids), int)
+    place[np.argsort(np.bincount(columns), kind='stable')] = np.arange(len(ids))
+    m = sparse.csr_array((np.ones(len(columns), np.int32), place[columns], np.cumsum([0, *map(len, rows)])), shape=(len(texts), len(ids)))
+    m.sort_indices(); return m
+
+def _rare_ends(m: sparse.csr_array, threshold: float) -> tuple:
+    "The rare end of each row, and how many of its grams another row's must share."
+    n = np.diff(m.indptr); least = np.ceil(threshold*n - 1e-9).astype(int)
+    k = np.ceil(.1*n).astype(int).clip(1, least); keep = n - least + k
+    on = np.arange(m.nnz) - np.repeat(m.indptr[:-1], n) < np.repeat(keep, n)
+    return sparse.csr_array((m.data[on], m.indices[on], np.cumsum([0, *keep])), shape=m.shape), k
+
+# %% ../nbs/lib/06_data.ipynb #06-data-near-001
+def similar(texts: list, others: list|None=None, # None: pairs within `texts`, with i < j
+            threshold: float=.7, # Least similarity listed, in (0, 1]
+           ) -> list: # of (i, j, similarity): texts[i] and others[j]
+    "All pairs whose character 5-grams have a Jaccard similarity at or above `threshold`, in order of i and j. Raises ValueError on a threshold outside (0, 1]."
+    if not 0 < threshold <= 1: raise ValueError(f'threshold must be above 0 and at most 1, got {threshold}')
+    if not texts or others == []: return []
+    start = 0 if others is None else len(texts)   # row of the first of the others
+    m = _gram_rows(_compared([*texts, *(others or ())])); ends, k = _rare_ends(m, threshold)
+    n, right, out = np.diff(m.indptr), ends[start:].T.tocsr(), []
+    for a in range(0, len(texts), 500):
+        c = (ends[a:min(a + 500, len(texts))] @ right).tocoo(); i, j = c.row + a, c.col + start
+        on = (c.data >= np.minimum(k[i], k[j])) & (np.minimum(n[i], n[j]) >= threshold*np.maximum(n[i], n[j]) - 1e-9) & (i < j)
+        i, j = i[on], j[on]; both = np.asarray(m[i].multiply(m[j]).sum(1)).ravel()
+        s = both/(n[i] + n[j] - both); out += zip(i[s >= threshold].tolist(), (j[s >= threshold] - start).tolist(), s[s >= threshold].tolist())
+    return sorted(out)
+
+# %% ../nbs/lib/06_data.ipynb #06-data-near-004
 def near_duplicates(domain: Domain, threshold: float=.7, # Least similarity listed, in (0, 1]
                    ) -> list: # of (similarity, holdout example, training example), most similar first
     "Each holdout question whose most similar training question is at or above `threshold`. Raises ValueError on a threshold outside (0, 1]."
-    if not 0 < threshold <= 1: raise ValueError(f'threshold must be above 0 and at most 1, got {threshold}')
-    train, found = [(_grams(e.prompt), e) for e in domain.train], []
-    for h in domain.holdout:
-        a = _grams(h.prompt)
-        near = [(b, e) for b, e in train if threshold*len(a) <= len(b) <= len(a)/threshold]   # no other length can reach the threshold
-        s, e = max(((len(a & b)/len(a | b), e) for b, e in near), key=lambda x: x[0], default=(0., None))
-        if s >= threshold: found.append((s, h, e))
-    return sorted(found, key=lambda x: -x[0])
+    best = {}
+    for i, j, s in similar([e.prompt for e in domain.train], [e.prompt for e in domain.holdout], threshold):
+        if s > best.get(j, (0,))[0]: best[j] = s, domain.holdout[j], domain.train[i]
+    return sorted((best[j] for j in sorted(best)), key=lambda x: -x[0])
 
 # %% ../nbs/lib/06_data.ipynb #06-data-own-018
 _CR = 'citeAs column conformsTo@dct dataType@vocab data@json equivalentProperty examples@json extract field fileProperty fileObject fileSet format includes isLiveDataset jsonPath key md5 parentField path recordSet references regex repeated replace samplingRate separator source subField transform'
@@ -501,14 +638,65 @@ def _context() -> dict:
             'dct': 'http://purl.org/dc/terms/', 'sc': 'https://schema.org/', 'crma': 'https://crma-suite.github.io/crma/ns#', 'crma:domain': {'@id': 'crma:domain', '@type': '@json'}}
 
 # %% ../nbs/lib/06_data.ipynb #06-data-own-019
-def _croissant(name, file, url, parser, title, licence, source, cite) -> dict:
-    "The manifest of one local file with columns `prompt` and `response`."
-    column = lambda k: {'@type': 'cr:Field', '@id': f'rows/{k}', 'name': k, 'description': k, 'dataType': 'sc:Text', 'source': {'fileObject': {'@id': file.name}, 'extract': {'column': k}}}
+def _croissant(name, file, url, parser, title, licence, source, cite, **domain) -> dict:
+    "The manifest of one file called `file` with columns `prompt` and `response`, without its size and hash."
+    column = lambda k: {'@type': 'cr:Field', '@id': f'rows/{k}', 'name': k, 'description': k, 'dataType': 'sc:Text', 'source': {'fileObject': {'@id': file}, 'extract': {'column': k}}}
     return {'@context': _context(), '@type': 'sc:Dataset', 'conformsTo': 'http://mlcommons.org/croissant/1.0', 'name': name, 'description': title, 'url': source,
-            'license': licence, 'citeAs': cite, 'distribution': [{'@type': 'cr:FileObject', '@id': file.name, 'name': file.name, 'contentUrl': url, 'contentSize': f'{file.stat().st_size} B',
-                'encodingFormat': 'text/csv' if parser == 'csv_table' else 'application/jsonlines', 'sha256': paths.sha256(file)}],
+            'license': licence, 'citeAs': cite, 'distribution': [{'@type': 'cr:FileObject', '@id': file, 'name': file, 'contentUrl': url, 'contentSize': '',
+                'encodingFormat': 'text/csv' if parser == 'csv_table' else 'application/jsonlines', 'sha256': ''}],
             'recordSet': [{'@type': 'cr:RecordSet', '@id': 'rows', 'name': 'rows', 'field': [column(k) for k in _HINT]}],
-            'crma:domain': {'title': title, 'parser': parser}}
+            'crma:domain': {'title': title, 'parser': parser} | domain}
+
+# %% ../nbs/lib/06_data.ipynb #06-data-lock-002
+def _hub_revision(repo: str, revision: str) -> str:
+    "The full revision that a branch, tag or revision of a hub data set stands for."
+    from huggingface_hub import HfApi
+    try: return HfApi().dataset_info(repo, revision=revision).sha
+    except (OSError, ValueError) as e: raise DataUnavailable(f'the hub does not say what {repo}@{revision} is ({type(e).__name__}: {e}): run it where there is a network') from e
+
+def _resolved(url, at: str) -> str:
+    "A hub address with its full revision; any other as it is."
+    if not (isinstance(url, str) and url.startswith('hf://')) or _HUB.fullmatch(url): return url
+    found = re.fullmatch(r'hf://datasets/(\w[\w.-]*/\w[\w.-]*)(?:@([\w./-]+))?', url)
+    if not found: raise ValueError(f'{at}: expected hf://datasets/OWNER/NAME@REVISION, found {url!r}: correct it in the manifest')
+    return f'hf://datasets/{found[1]}@{_hub_revision(found[1], found[2] or "main")}'
+
+# %% ../nbs/lib/06_data.ipynb #06-data-lock-003
+def _lock(p: Path, label: str, d: dict) -> list:
+    "Pin the files of the parsed manifest `d` as they are now, and write it to `p`."
+    new = json.loads(json.dumps(d)); files = new.get('distribution')
+    files = [f for f in files if isinstance(f, dict)] if isinstance(files, list) else []
+    was = [(f.get('contentUrl'), f.get('sha256')) for f in files]
+    for f in files: f.update(contentUrl=_resolved(f.get('contentUrl'), label), contentSize='0 B', sha256='0'*64)   # to be checked as the rest is
+    m = _checked(p, label, new)
+    for fo, f in zip(files, m.files):
+        at = None if f.hub else _find(f)   # a mirror cannot vouch for a revision of the hub
+        if f.local and not at: raise DataUnavailable(f'{label}: {f.name} is not here: expected {f.url}, relative to the manifest: put it there')
+        at = at or _download(replace(f, sha256=''), m)
+        fo |= dict(contentSize=f'{at.stat().st_size} B', sha256=paths.sha256(at))
+    if new != d or not p.is_file(): paths.write_atomic(p, json.dumps(new, indent=1, ensure_ascii=False) + '\n')
+    return [dict(file=f['@id'], address=f['contentUrl'], size=f['contentSize'], sha256=f['sha256'],
+                 state='unchanged' if (f['contentUrl'], f['sha256']) == w else 'changed' if w[1] else 'new') for f, w in zip(files, was)]
+
+def lock(name: str|Path, # A name in `data_manifests/` or the path of a manifest
+        ) -> list: # of file, address, size, sha256 and state: unchanged, changed or new
+    "Pin every file of a manifest as it is now. Raises ValueError or DataUnavailable, and then changes nothing."
+    return _lock(*_read_manifest(name))
+
+# %% ../nbs/lib/06_data.ipynb #06-data-lock-004
+def _describe(**about) -> dict:
+    "Refuse what is no text."
+    for k, v in about.items():
+        if not _text(v): raise ValueError(f'{k}: expected text, found {v!r}: a manifest says what its data are')
+    return about
+
+def _free(name: str, url: str) -> Path:
+    "Path of the manifest `name`, refused if it describes something else than `url`."
+    to = paths.manifests(paths.check_name(name, 'data set') + '.json')
+    at = lambda u: u.partition('@')[0]   # another revision is the same data set
+    if to.exists() and [at(x.url) for x in load_manifest(name).files] != [at(url)]:
+        raise ValueError(f'data_manifests/{name}.json describes another data set: choose another name, or delete it')
+    return to
 
 # %% ../nbs/lib/06_data.ipynb #06-data-own-020
 def write_manifest(name: str, # The domain's name, and the manifest's
@@ -516,16 +704,26 @@ def write_manifest(name: str, # The domain's name, and the manifest's
         title: str, licence: str, source: str, cite: str, # What it is, who may use it, where it comes from, and how to cite it (BibTeX)
        ) -> Path:
     "Pin a file of one's own in `data_manifests/NAME.json`, and return that path. Raises ValueError for a bad row, and for a name that is taken by another data set."
-    to, at = paths.manifests(paths.check_name(name, 'data set') + '.json'), f'data_manifests/{file}'
+    to, at = _free(name, str(file)), f'data_manifests/{file}'
     f = paths.inside(paths.manifests(), file); paths.check_name(f.name, 'file')
-    if to.exists() and [x.url for x in load_manifest(name).files] != [str(file)]:
-        raise ValueError(f'data_manifests/{name}.json describes another data set: choose another name, or delete it')
     if f.suffix not in OWN: raise ValueError(f'{at}: expected a file that ends in {" or ".join(OWN)}: export it as one')
     if not f.is_file(): raise FileNotFoundError(f'{at}: no such file: copy it there')
-    for k, v in dict(title=title, licence=licence, source=source, cite=cite).items():
-        if not _text(v): raise ValueError(f'{k}: expected text, found {v!r}: a manifest says what its data are')
-    _pairs(f, at)
-    return paths.write_atomic(to, json.dumps(_croissant(name, f, str(file), OWN[f.suffix].__name__, title, licence, source, cite), indent=1, ensure_ascii=False) + '\n')
+    about = _describe(title=title, licence=licence, source=source, cite=cite); _pairs(f, at)
+    _lock(to, f'data_manifests/{to.name}', _croissant(name, f.name, str(file), OWN[f.suffix].__name__, **about)); return to
+
+# %% ../nbs/lib/06_data.ipynb #06-data-hub-003
+def write_hub_manifest(name: str, # The domain's name, and the manifest's
+        repo: str, # OWNER/NAME of the data set on the hub
+        split: str, prompt: str, response: str, # Which rows, and which columns of them
+        title: str, licence: str, source: str, cite: str, # As for `write_manifest`
+        config: str|None=None, # Which configuration, if there are several
+        revision: str='main', # A branch or tag is resolved to the full revision that it stands for now
+       ) -> Path:
+    "Pin rows of a hub data set in `data_manifests/NAME.json`, and return that path. Raises ValueError, or DataUnavailable without a network."
+    to = _free(name, url := f'hf://datasets/{repo}@{revision}')
+    columns = dict(split=split, prompt=prompt, response=response) | ({'config': config} if config else {})
+    d = _croissant(name, f'{name}.jsonl', url, 'hub', **_describe(title=title, licence=licence, source=source, cite=cite), files={f'{name}.jsonl': f'{name}/{name}.jsonl'}, hub=columns)
+    _lock(to, f'data_manifests/{to.name}', d); return to
 
 # %% ../nbs/lib/06_data.ipynb #06-data-058
 def plain_text(name: str='plain_text') -> str:
@@ -535,10 +733,10 @@ def plain_text(name: str='plain_text') -> str:
     return '\n\n'.join(text(p) for p in fetch(m).values())
 
 # %% ../nbs/lib/06_data.ipynb #06-data-061
-def _chat(example: Example, tokenizer) -> str:
+def chat_prompt(prompt: str, tokenizer) -> str:
     "The prompt as the tokenizer's chat template has it, up to where the answer begins."
     if not tokenizer.chat_template: raise ValueError(f'{type(tokenizer).__name__} has no chat template: expected a chat model, or template="plain"')
-    return tokenizer.apply_chat_template([dict(role='user', content=example.prompt)], add_generation_prompt=True, tokenize=False)
+    return tokenizer.apply_chat_template([dict(role='user', content=prompt)], add_generation_prompt=True, tokenize=False)
 
 def encode(example: Example, tokenizer, # Any transformers tokenizer
            max_length: int, # Tokens at most, at least 2
@@ -548,7 +746,7 @@ def encode(example: Example, tokenizer, # Any transformers tokenizer
     if max_length < 2: raise ValueError(f'max_length must be at least 2 (one token of context, one of response), got {max_length}')
     ids = lambda s: list(tokenizer(s, add_special_tokens=False)['input_ids'])
     special = lambda i: [] if i is None else [i]
-    bos, eos, prompt, resp = special(tokenizer.bos_token_id), special(tokenizer.eos_token_id), ids(example.prompt + sep if sep is not None else _chat(example, tokenizer)), ids(example.response)
+    bos, eos, prompt, resp = special(tokenizer.bos_token_id), special(tokenizer.eos_token_id), ids(example.prompt + sep if sep is not None else chat_prompt(example.prompt, tokenizer)), ids(example.response)
     if sep is None: bos = []  # the template has its own
     if not resp: raise ValueError(f'the response has no tokens: {_short(example)}')
     if not bos + prompt: raise ValueError(f'the prompt has no tokens: {_short(example)}')
