@@ -9,6 +9,7 @@ __all__ = ['RECIPES', 'Recipe', 'text_tokenizer', 'new_model', 'corpus', 'batche
 # %% ../nbs/lib/08_base.ipynb #08-base-002
 import math, os, shutil, tempfile, time
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 import torch
 from filelock import FileLock
@@ -144,6 +145,13 @@ def weights_sha256(name: str) -> str|None:
     "sha256 of an embedded base's weight file; None for a hub model, whose revision identifies it."
     return paths.sha256(folder(name)/'model.safetensors') if name in RECIPES and ensure(name) else None
 
+@cache
+def _folder_hash(folder: Path) -> str:
+    "16 hex digits over configuration and weights in a folder."
+    return paths.digest({f.name: paths.sha256(f) for f in sorted(folder.iterdir()) if f.suffix in ('.json', '.safetensors')})
+
 def identity(name: str) -> str:
-    "What decides a base's weights: the cache key of an embedded one, hub and locked revision of a registered one, the name of any other."
-    return key(name) if name in RECIPES else registry.identity(name) if name in registry.MODELS else name
+    "What decides a base's weights: the cache key of an embedded one, hub and locked revision of a registered one, the contents of a folder, the name of any other."
+    if name in RECIPES: return key(name)
+    if name in registry.MODELS: return registry.identity(name)
+    return f'folder-{_folder_hash(Path(name).resolve())}' if Path(name).is_dir() else name
