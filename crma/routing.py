@@ -70,8 +70,9 @@ class Router:
         self.tasks, self.centroids = [paths.check_name(t, 'task') for t in tasks], np.asarray(centroids, dtype=np.float32)
         if self.centroids.ndim != 2 or len(self.centroids) != len(tasks): raise ValueError(f'router: {len(tasks)} tasks need centroids of shape ({len(tasks)}, d), found {self.centroids.shape}')
         self.embed, self.contrast, self.by, self.threshold = embed, bool(contrast), by, threshold
-        self.common = self.centroids.mean(0, dtype=float) if contrast else np.zeros(self.centroids.shape[1])
-        self.directions = unit(self.centroids - self.common, 1e-6)  # a centroid that is the mean has no direction
+        m = self.centroids.mean(0, dtype=float)*self.contrast
+        directions = unit(self.centroids - m, 1e-6)  # a centroid that is the mean has no direction
+        self.weights, self.shift = np.ascontiguousarray(np.vstack([directions, m]).T), directions @ m
 
 # %% ../nbs/lib/18_routing.ipynb #18-routing-011
 def centroid(embed, questions: list) -> np.ndarray: # (d,)
@@ -98,8 +99,9 @@ def scores(self: Router, texts: list) -> np.ndarray: # (n, T)
     if not len(texts): return np.zeros((0, len(self.tasks)))
     x = embedded(self.embed, texts); known = abs(x).sum(1) > 0
     if x.shape[1] != self.centroids.shape[1]: raise ValueError(f'embed: gives {x.shape[1]} numbers per text, the centroids have {self.centroids.shape[1]}: use the embedding that the router was made with')
-    length = np.sqrt(np.maximum(1 - 2*(x @ self.common) + self.common @ self.common, 1e-12))  # of e(x) - m, which is never formed: e(x) may be sparse
-    return np.where(known[:, None], (x @ self.directions.T - self.directions @ self.common)/length[:, None], 0)
+    p, m = x @ self.weights, self.weights[:, -1]
+    length = np.sqrt(np.maximum(1 - 2*p[:, -1:] + m @ m, 1e-12))  # of e(x) - m, which is never formed: e(x) may be sparse
+    return np.where(known[:, None], (p[:, :-1] - self.shift)/length, 0)
 
 def decide(self: Router, texts: list) -> dict: # of arrays (n,)
     "`task` and `second`, the two best; `score` of the first, `margin` between them, and whether it is `accepted`."
