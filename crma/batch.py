@@ -136,10 +136,14 @@ def _setting_name(k: str, v, settings: dict) -> str:
     short = first if sum(o.split('_')[0] == first for o in settings) == 1 else k.replace('_', '-')
     return re.sub(r'[^A-Za-z0-9._-]', '-', f'{short}-{v:g}' if isinstance(v, float) else f'{short}-{v}')
 
+def _model_name(model: str) -> str:
+    "A model as part of a path: `owner-name` of a hub id, the last part of a folder."
+    return re.sub(r'[^A-Za-z0-9._-]', '-', Path(model).name if Path(model).is_dir() else model)
+
 def _cell_name(s: dict, point, model, condition, seed, order, settings) -> str:
     "Readable path of a cell; the suite's first model and the given order are not named, and the settings of a named point are those that the suite gives it."
     settings = {k: v for k, v in settings.items() if k not in s['points'].get(point, {})}
-    parts = [s['name'], *([point] if point else []), *([re.sub(r'[^A-Za-z0-9._-]', '-', model)] if model != s['models'][0] else []), *(_setting_name(k, v, settings) for k, v in settings.items()),
+    parts = [s['name'], *([point] if point else []), *([_model_name(model)] if model != s['models'][0] else []), *(_setting_name(k, v, settings) for k, v in settings.items()),
              *(['order-' + '-'.join(map(str, order))] if order else []), condition, f'seed-{seed}']
     return '/'.join(paths.check_name(p) for p in parts)
 
@@ -422,7 +426,7 @@ class _Live:
 # %% ../nbs/lib/14_batch.ipynb #14-batch-046
 def _base_folder(model: str) -> Path:
     "Where the training of a base model says how far it is."
-    return paths.runs('bases', re.sub(r'[^A-Za-z0-9._-]', '-', model))
+    return paths.runs('bases', _model_name(model))
 
 def ensure_base(model: str) -> str:
     "Train the base model unless the cache has it; returns what is wrong with the request, or nothing."
