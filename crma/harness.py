@@ -155,12 +155,12 @@ def subjects(before: list, after: list, group: str='mmlu', metric: str='acc', de
 PARTS = ('base', 'lora', 'crma', 'lora+crma')
 STEPS = (('base', 'lora'), ('lora', 'lora+crma'), ('base', 'crma'), ('base', 'lora+crma'))
 
-def attribution(cm, # A ContinualModel with a substrate, the task's LoRA in use
+def attribution(cm, # A ContinualModel, the task's LoRA in use
                 tokenizer, tasks='gsm8k', **kw) -> dict: # kw: to `evaluate`
-    "Rows of `evaluate` by part: `base`, `lora`, `crma`, `lora+crma`."
+    "Rows of `evaluate` by part: `base`, `lora`, `crma`, `lora+crma`; the first two without a substrate."
     out = {}
-    for part in PARTS:
-        with (nullcontext() if 'lora' in part else cm.adapters_disabled()), (nullcontext() if 'crma' in part else cm.substrate_disabled()): out[part] = evaluate(cm, tokenizer, tasks, **kw)
+    for part in (p for p in PARTS if cm.bank or 'crma' not in p):
+        with (nullcontext() if 'lora' in part else cm.adapters_disabled()), (nullcontext() if 'crma' in part or not cm.bank else cm.substrate_disabled()): out[part] = evaluate(cm, tokenizer, tasks, **kw)
     return out
 
 def attribution_table(runs: dict, task: str='gsm8k', metric: str='exact_match') -> pd.DataFrame: # Of `attribution`
