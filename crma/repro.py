@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['NUMERIC_MODULES', 'ENV_ALLOWED', 'PACKAGES', 'check_seed', 'seed_everything', 'seed_for', 'set_threads', 'code_hash',
-           'library_hash', 'versions', 'git_state', 'device_name', 'gpu_driver', 'provenance', 'usage',
+           'library_hash', 'versions', 'git_state', 'device_name', 'gpu_driver', 'provenance', 'resident_mb', 'usage',
            'peak_memory_mb']
 
 # %% ../nbs/lib/01_repro.ipynb #01-repro-002
@@ -115,11 +115,16 @@ def provenance() -> dict:
                 env={k: os.environ[k] for k in ENV_ALLOWED if k in os.environ}, time=time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime()))
 
 # %% ../nbs/lib/01_repro.ipynb #01-repro-021
+def resident_mb() -> float:
+    "Peak resident memory of this process, in MiB."
+    if (f := Path('/proc/self/status')).exists():  # on Linux ru_maxrss outlives exec: a process started by a bigger one would report that one's peak
+        if hwm := [l.split()[1] for l in f.read_text().splitlines() if l.startswith('VmHWM:')]: return int(hwm[0])/2**10
+    import resource
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss/(2**20 if sys.platform == 'darwin' else 2**10)
+
 def usage() -> dict:
     "CPU seconds and peak resident memory (MiB) of this process so far; with a GPU also its peak allocated memory, and the joules it counted."
-    import resource
-    r = resource.getrusage(resource.RUSAGE_SELF)
-    u = dict(cpu_s=round(r.ru_utime + r.ru_stime, 2), rss_mb=round(r.ru_maxrss/(2**20 if sys.platform == 'darwin' else 2**10), 1))
+    u = dict(cpu_s=round(time.process_time(), 2), rss_mb=round(resident_mb(), 1))
     if not torch.cuda.is_available(): return u
     return u | dict(gpu_mb=round(torch.cuda.max_memory_allocated()/2**20, 1), gpu_energy_j=gpu_driver()['energy_j'])
 

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['TFIDF', 'TIE', 'PROBE', 'Tfidf', 'tfidf', 'unit', 'embedded', 'Router', 'centroid', 'fit', 'add', 'scores', 'decide',
-           'calibrate', 'accuracy', 'confusion', 'auroc', 'abstention', 'save', 'load', 'route', 'save_pretrained',
-           'from_pretrained', 'answering', 'batches', 'check_tasks', 'generate']
+           'calibrate', 'accuracy', 'confusion', 'auroc', 'abstention', 'save', 'load', 'route', 'answering', 'batches',
+           'check_tasks', 'generate']
 
 # %% ../nbs/lib/18_routing.ipynb #18-routing-003
 import json
@@ -17,7 +17,7 @@ from scipy import sparse
 from scipy.stats import mannwhitneyu
 from . import paths
 from .answers import complete, prompt_ids, room_for
-from .model import START, ContinualModel, from_pretrained as load_model, save_pretrained as save_model
+from .model import PARTS, START, ContinualModel
 from .stats import wilson
 
 # %% ../nbs/lib/18_routing.ipynb #18-routing-005
@@ -203,21 +203,17 @@ def route(self: ContinualModel, texts: list) -> tuple: # list of n task names, N
     if bad := [t for t in self.router.tasks if t not in self.tasks]: raise ValueError(f'router: tasks {bad} are not among those of the model, {self.tasks}: fit it on the tasks of the model')
     return self.router(texts)
 
-def save_pretrained(self: ContinualModel, folder: Path|str):
-    "As before, and `router/` if there is a router."
-    if self.router is not None: self.router.save(Path(folder)/'router')
-    else: (Path(folder)/'router'/'router.json').unlink(missing_ok=True)  # of a model saved here earlier
-    save_model(self, folder)
+def _save(cm: ContinualModel, folder: Path):
+    "Write `router/` if there is a router; else remove that of a model saved here earlier."
+    if cm.router is not None: cm.router.save(folder/'router')
+    else: (folder/'router'/'router.json').unlink(missing_ok=True)
 
-def from_pretrained(cls, base, folder: Path|str,
-                    embed=None, # The router's embedding, if it is not TF-IDF
-                   ) -> ContinualModel:
-    "As before, with the router if one was saved."
-    cm = load_model(cls, base, folder)
-    if (Path(folder)/'router'/'router.json').is_file(): cm.router = Router.load(Path(folder)/'router', embed)
-    return cm
+def _load(cm: ContinualModel, folder: Path, kw: dict):
+    "The router, if one was saved; `embed` is its embedding, if it is not TF-IDF."
+    embed = kw.pop('embed', None)
+    if (folder/'router'/'router.json').is_file(): cm.router = Router.load(folder/'router', embed)
 
-ContinualModel.route, ContinualModel.save_pretrained, ContinualModel.from_pretrained = route, save_pretrained, classmethod(from_pretrained)
+ContinualModel.route, PARTS['router'] = route, (_save, _load)
 
 # %% ../nbs/lib/18_routing.ipynb #18-routing-038
 @contextmanager
