@@ -270,7 +270,7 @@ def gathered(c: dict) -> tuple: # (evidence, {control: evidence})
     def judged(rows): return [e | dict(answer=answer(nan(e['lo']), nan(e['hi']), **rule)) for e in rows]
     def ask(panel, of, against): return measured(panel, t['statistic'], of, against, t.get('spread', 't')) if 'statistic' in t else []
     main = [e for p in _panels(c) for e in ask(*p)] if 'statistic' in t else []
-    controls = {k: judged([e for p, of, against in _panels(c) if ':' not in of for e in ask(p, k, against)]) for k in t.get('controls', [])}
+    controls = {k: judged([e for p, of, against in _panels(c) if (':' in of) == (':' in k) for e in ask(p, k, against)]) for k in t.get('controls', [])}
     return judged(main + (EVIDENCE[t['evidence']]() if 'evidence' in t else [])), controls
 
 # %% ../nbs/lib/21_claims.ipynb #21-claims-043
@@ -284,7 +284,7 @@ def command(c: dict) -> str|None:
 def judge(c: dict) -> dict:
     "A claim with its evidence, verdict, reason and command."
     rows, controls = gathered(c); ill = (c['test'] or {}).get('illposed')
-    word, why = verdict({e['where']: e['answer'] for e in rows}, {k.upper().replace('-', ' '): {e['where']: e['answer'] for e in v} for k, v in controls.items()}, ILLPOSED[ill]() if ill else '')
+    word, why = verdict({e['where']: e['answer'] for e in rows}, {k.rpartition(':')[2].upper().replace('-', ' '): {e['where']: e['answer'] for e in v} for k, v in controls.items()}, ILLPOSED[ill]() if ill else '')
     within = [number(x) for x in (c['test'] or {}).get('within', ())]
     return dict(id=c['id'], group=c['group'], where=c['where'], claim=c['claim'].format(within=within, **load('paper_facts')), paper=c['paper'].format(**load('paper_facts')), n=c['n'].format(**load('paper_facts')), verdict=word, reason=why,
                 evidence=rows, controls=controls, command=command(c), model=(c['gpu'] or {}).get('model'), see=c['see'], note=c.get('note', ''), settles=c.get('settles', ''))
