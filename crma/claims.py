@@ -291,7 +291,7 @@ def judge(c: dict) -> dict:
 
 # %% ../nbs/lib/21_claims.ipynb #21-claims-048
 def _count(suite: str) -> str: return f'{len(_suite(suite))} runs of {suite}' if _suite(suite) else ''
-def _seeds() -> str: return ', '.join(f"{s}: {len({r['cell']['seed'] for r in _suite(s)})} seeds" for s in ('fictional', 'pocket', 'frontier') if _suite(s))
+def _seeds() -> str: return ', '.join(f"{s}: up to {len({r['cell']['seed'] for r in _suite(s)})} seeds" for s in ('fictional', 'pocket', 'frontier') if _suite(s))
 def _ordered() -> str:
     n = sum(r['cell']['order'] is not None for f in sorted(paths.results().iterdir()) if f.is_dir() and f.name in ('clinc150', 'stream') for r in results.load(f))
     return f'{n} runs in another order' if n else ''
