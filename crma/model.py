@@ -397,7 +397,9 @@ def absorb_start_(model: PeftModel, name: str):
         warnings.filterwarnings('ignore', 'Adapter .* was active which is now deleted')
         for n in both: model.delete_adapter(n)
     model.add_adapter(name, cfg)
-    for m, (a, b) in ab.items(): m.lora_A[name].weight.data, m.lora_B[name].weight.data = a, b
+    for m, (a, b) in ab.items():
+        room = cfg.r - len(a)  # a layer narrower than the rank has fewer directions to decompose
+        m.lora_A[name].weight.data, m.lora_B[name].weight.data = nn.functional.pad(a, (0, 0, 0, room)), nn.functional.pad(b, (0, room))
 
 # %% ../nbs/lib/05_model.ipynb #05-model-041
 def use(self: ContinualModel, name: str):
