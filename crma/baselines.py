@@ -92,7 +92,7 @@ class LwF(Anchored):
     def extra_loss(self, cm, inputs, outputs):
         if not self.kept: return None
         old = {n.removeprefix('anchor/'): a for n, a in self.kept.items()}
-        with torch.no_grad(): before = functional_call(cm.model, old, (), {k: v for k, v in inputs.items() if k != 'labels'}).logits
+        with torch.no_grad(): before = functional_call(cm.model, old, (), inputs).logits
         p, q = ((answers(cm, x, inputs['labels'])[0]/self.temperature).log_softmax(-1) for x in (before, outputs.logits))
         return self.weight*self.temperature**2*F.kl_div(q, p, reduction='batchmean', log_target=True)
 
@@ -153,7 +153,7 @@ AGem.state, AGem.load_state = _state, _load_state
 # %% ../nbs/lib/10c_baselines.ipynb #10c-baselines-033
 @condition('o-lora')
 class OLora(Method):
-    "Orthogonal LoRA (Wang et al. 2023, arXiv 2310.14152, Eq. 7-9): L + penalty sum_{i<t} |A_i A_t^T|, all LoRAs summed."
+    "Orthogonal LoRA (Wang et al. 2023, arXiv 2310.14152): L + penalty sum_{i<t} |A_i A_t^T|, all LoRAs summed."
     penalty = .5
     weight = Anchored.weight
 
