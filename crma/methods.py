@@ -4,8 +4,9 @@
 
 # %% auto #0
 __all__ = ['CHOICES', 'METHODS', 'Settings', 'settings', 'Method', 'build', 'rows', 'begin_task', 'end_task', 'answering',
-           'condition', 'method', 'Frozen', 'Modular', 'Naive', 'Joint', 'lora_parameters', 'substrate_parameters',
-           'FrozenWide', 'ModularFree', 'ModularFrozenAfter1', 'Inheriting', 'Inherit', 'ModularInherit']
+           'extra_loss', 'after_backward', 'state', 'load_state', 'condition', 'method', 'Frozen', 'Modular', 'Naive',
+           'Joint', 'lora_parameters', 'substrate_parameters', 'FrozenWide', 'ModularFree', 'ModularFrozenAfter1',
+           'Inheriting', 'Inherit', 'ModularInherit']
 
 # %% ../nbs/lib/10_methods.ipynb #10-methods-002
 import math, re
@@ -55,6 +56,8 @@ class Settings:
     layers: str = 'all'              # or indices of the layers that get a block, joined by commas
     drift_budget: float|None = None
     drift_measure: str = 'operator'
+    penalty: float|None = None       # weight of a baseline's penalty (`crma.baselines`); None: the baseline's own
+    buffer: float = .05              # share of each old task's rows that a rehearsing baseline keeps
 
     @property
     def between(self) -> str|None: return None if self.template == 'chat' else self.separator
@@ -75,12 +78,12 @@ def settings(**kw) -> Settings:
     known = {f.name: f.type for f in fields(Settings)}
     for k, v in kw.items():
         if k not in known: raise ValueError(f'unknown setting {k!r}: expected one of {", ".join(known)}')
-        if v is None and k == 'drift_budget': continue
+        if v is None and k in ('drift_budget', 'penalty'): continue
         kind = {int: int, float: (int, float), str: str, bool: bool}.get(known[k], (int, float))
         if isinstance(v, bool) != (kind is bool) or not isinstance(v, kind): raise ValueError(f'setting {k}={v!r}: expected {known[k]}')
         if isinstance(v, (int, float)) and (not math.isfinite(v) or v < 0 or (v == 0 and not isinstance(v, bool) and k in ('epochs', 'batch_size', 'lora_rank', 'max_length', 'accumulation', 'lora_plus'))):
             raise ValueError(f'setting {k}={v!r}: expected a finite number, positive for counts')
-        if k == 'lora_off' and v > 1: raise ValueError(f'setting lora_off={v!r}: expected a share in [0, 1]')
+        if k in ('lora_off', 'buffer') and v > 1: raise ValueError(f'setting {k}={v!r}: expected a share in [0, 1]')
         if isinstance(v, str): _check_choice(k, v)
     return Settings(**kw)
 
@@ -134,6 +137,22 @@ def answering(self: Method, cm: ContinualModel, name: str):
     cm.use(a); return nullcontext(cm)
 
 for f in (build, rows, begin_task, end_task, answering): setattr(Method, f.__name__, f)
+
+# %% ../nbs/lib/10_methods.ipynb #10-methods-hooks
+def extra_loss(self: Method, cm: ContinualModel, inputs: dict, outputs):
+    "What a batch's loss is increased by: a scalar tensor, or None. `outputs` are the model's on `inputs`."
+
+def after_backward(self: Method, cm: ContinualModel):
+    "Change the gradients in place, once per optimizer step, before they are clipped."
+
+def state(self: Method) -> dict:
+    "Tensors beyond the model's that later tasks need; a checkpoint holds them."
+    return {}
+
+def load_state(self: Method, tensors: dict):
+    "Take back what `state` gave."
+
+for f in (extra_loss, after_backward, state, load_state): setattr(Method, f.__name__, f)
 
 # %% ../nbs/lib/10_methods.ipynb #10-methods-012
 METHODS = {}

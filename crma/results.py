@@ -16,7 +16,8 @@ from . import paths
 #: Version of the result schema; a file of another version is never reused.
 VERSION = 1
 #: The conditions a cell can run, in the order in which tables and figures show them.
-CONDITIONS = ('naive', 'frozen', 'modular', 'frozen-wide', 'modular-free', 'modular-frozen-after-1', 'inherit', 'modular-inherit', 'joint')
+CONDITIONS = ('naive', 'frozen', 'modular', 'frozen-wide', 'modular-free', 'modular-frozen-after-1', 'inherit', 'modular-inherit',
+              'l2', 'ewc', 'lwf', 'replay', 'a-gem', 'o-lora', 'joint')
 
 # %% ../nbs/lib/13_results.ipynb #13-results-006
 def _obj(required='', optional='', extra=False, **types) -> dict:

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np, pandas as pd, torch
 from transformers import Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_callback import PrinterCallback
-from . import checkpoint, paths, results
+from . import baselines, checkpoint, paths, results  # baselines: makes its conditions known
 from .data import collate, tokenize
 from .layer import CrmaLayer, distance
 from .metrics import answer_scores
@@ -70,17 +70,25 @@ class ZClip:
 
 # %% ../nbs/lib/11_train.ipynb #11-train-006
 class SequenceTrainer(Trainer):
-    "HF Trainer with `parameter_groups` in place of one learning rate, clipping by choice, and batches on which the substrate trains alone."
-    def __init__(self, *args, settings, cm, **kw):
-        self.settings, self.cm = settings, cm
+    "HF Trainer with `parameter_groups` in place of one learning rate, clipping by choice, batches on which the substrate trains alone, and a method's hooks."
+    def __init__(self, *args, settings, cm, method, **kw):
+        self.settings, self.cm, self.method = settings, cm, method
         super().__init__(*args, **kw)
         self.alone = cm.bank is not None and settings.lora_off > 0 and cm.bank.layers[0].crma_read[cm.bank.name].requires_grad
         self.coin = torch.Generator().manual_seed(seed_for(self.args.seed, 'lora_off'))
         self.zclip = ZClip() if settings.clipping == 'zclip' else None
 
     def training_step(self, *args, **kw):
-        if not self.alone or torch.rand((), generator=self.coin) >= self.settings.lora_off: return super().training_step(*args, **kw)
-        with self.cm.adapters_disabled(): return super().training_step(*args, **kw)
+        off = self.alone and torch.rand((), generator=self.coin) < self.settings.lora_off
+        with self.cm.adapters_disabled() if off else nullcontext(): loss = super().training_step(*args, **kw)
+        if self.accelerator.sync_gradients: self.method.after_backward(self.cm)
+        return loss
+
+    def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
+        loss, out = super().compute_loss(model, inputs, True, num_items_in_batch)
+        if (extra := self.method.extra_loss(self.cm, inputs, out)) is not None:  # where the loss is a share of an accumulated batch's, so is this
+            loss = loss + extra/(self.current_gradient_accumulation_steps if self.model_accepts_loss_kwargs and num_items_in_batch is not None else 1)
+        return (loss, out) if return_outputs else loss
 
     def create_optimizer(self, model=None):
         if self.optimizer is None: self.optimizer = optimizer(parameter_groups(self.model, self.settings), self.settings)
@@ -151,11 +159,12 @@ def arguments(s, seed: int, steps: int, folder: str, report: dict|None=None) -> 
 
 def task_steps(rows: list, s) -> int: return s.epochs*math.ceil(math.ceil(len(rows)/s.batch_size)/s.accumulation)
 
-def train_task(cm: ContinualModel, rows: list, tokenizer, s, seed: int, log: Log):
+def train_task(cm: ContinualModel, rows: list, tokenizer, s, seed: int, log: Log,
+               method: Method=None): # Whose hooks run; None: no hooks
     "Train what is trainable in `cm.model` on the encoded `rows`."
     steps = task_steps(rows, s)
     with tempfile.TemporaryDirectory() as d:
-        t = SequenceTrainer(model=cm.model, args=arguments(s, seed, steps, d, reporting(log.folder)), train_dataset=rows, settings=s, cm=cm,
+        t = SequenceTrainer(model=cm.model, args=arguments(s, seed, steps, d, reporting(log.folder)), train_dataset=rows, settings=s, cm=cm, method=method or Method(s),
                             data_collator=lambda b: collate(b, tokenizer.pad_token_id), callbacks=[log])
         t.remove_callback(PrinterCallback)
         t.train()
@@ -269,7 +278,7 @@ def one_task(cm, method: Method, board: Board, tokenizer, t: int, seed: int, log
     method.begin_task(cm, t, domains); log.task = t
     count = dict(lora=_count(cm.model, 'lora_'), substrate=_count(cm.model, 'crma_'))
     if rows := tokenize(method.rows(t, domains), tokenizer, s.max_length, s.between):
-        train_task(cm, rows, tokenizer, s, seed_for(seed, 'train', t), log)
+        train_task(cm, rows, tokenizer, s, seed_for(seed, 'train', t), log, method)
     spent = cm.bank.spent().tolist() if cm.bank and cm.bank.held else None
     method.end_task(cm, t, domains, [collate(rows[i:i+64], tokenizer.pad_token_id) for i in range(0, len(rows), 64)])
     return dict(count, spent=spent, seconds=time.time() - start)
@@ -307,7 +316,7 @@ def keep(self: Sequence, t: int):
     checkpoint.check_owner(self.folder)
     b, log = self.board, self.log
     arrays = {f'board/{k}/{what}': torch.from_numpy(a) for k, v in b.values.items() for what, a in v.items()} | dict(spectral=torch.tensor(log.spectral, dtype=torch.float64))
-    arrays |= {f'state/{i}/{part}': m for i, g in enumerate(self.states) for part, m in zip('AB', g)}
+    arrays |= {f'state/{i}/{part}': m for i, g in enumerate(self.states) for part, m in zip('AB', g)} | {f'method/{n}': v for n, v in self.method.state().items()}
     record = dict(untrained=b.untrained, seconds=b.seconds, loss=log.loss, step=log.step, counts=self.counts, timings=self.timings())
     checkpoint.save(self.folder, self.key, t, self.made, self.cm, record, arrays)
     if (self.folder/'stop').exists(): raise checkpoint.Stopped(f'stopped after task {t + 1} of {self.T}, as asked')
@@ -319,6 +328,7 @@ def restore(self: Sequence, saved: checkpoint.Checkpoint):
     b.untrained, b.seconds, self.counts, self.resumed = r['untrained'], r['seconds'], r['counts'], r['timings']['resumed'] + 1
     log.loss, log.step, log.spectral = r['loss'], r['step'], a['spectral'].tolist()
     self.states = [tuple(a[f'state/{i}/{part}'] for part in 'AB') for i in range(sum(n.startswith('state/') for n in a)//2)]
+    self.method.load_state({n.removeprefix('method/'): v for n, v in a.items() if n.startswith('method/')})
     self.start -= r['timings']['wall_s']
     checkpoint.set_rng_states({n.removeprefix('rng.'): s for n, s in a.items() if n.startswith('rng.')})
 
