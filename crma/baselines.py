@@ -49,7 +49,7 @@ class Anchored(Naive):
 @condition('l2')
 class L2(Anchored):
     "L + penalty/2 sum_i (theta_i - theta*_i)^2, theta* of the previous task: the control of Kirkpatrick et al. 2017 (arXiv 1612.00796, Fig. 2)."
-    penalty = .01
+    penalty = 1.
 
     def importance(self, name: str): return 1.
 
@@ -87,7 +87,7 @@ class EWC(L2):
 @condition('lwf')
 class LwF(Anchored):
     "L + penalty T^2 KL(previous model || model) on the new task's inputs, T = 2 (Li & Hoiem 2016, arXiv 1606.09282, Eq. 2-4; T^2 after Hinton et al. 2015)."
-    penalty, temperature = 1., 2.
+    penalty, temperature = 3., 2.
 
     def extra_loss(self, cm, inputs, outputs):
         if not self.kept: return None
@@ -154,7 +154,7 @@ AGem.state, AGem.load_state = _state, _load_state
 @condition('o-lora')
 class OLora(Method):
     "Orthogonal LoRA (Wang et al. 2023, arXiv 2310.14152): L + penalty sum_{i<t} |A_i A_t^T|, all LoRAs summed."
-    penalty = .5
+    penalty = 5.
     weight = Anchored.weight
 
     def together(self, cm):
