@@ -7,7 +7,7 @@ __all__ = ['RESOURCES', 'ATTEMPTS', 'suite_names', 'load_suite', 'experiment_pat
            'plan', 'state', 'execute', 'run_cell', 'ensure_base', 'run', 'status', 'collect']
 
 # %% ../nbs/lib/14_batch.ipynb #14-batch-002
-import contextlib, itertools, json, logging, math, os, re, secrets, shutil, signal, sys, tempfile, threading, time, traceback
+import contextlib, importlib.util, itertools, json, logging, math, os, re, secrets, shutil, signal, sys, tempfile, threading, time, traceback
 from dataclasses import dataclass, field
 from pathlib import Path
 import nbformat, pandas as pd, papermill, yaml
@@ -475,7 +475,7 @@ def _watch(client, cells: list, live: _Live, signals: _Signals, report_to: str=N
     "Run the cells and return their outcomes."
     from distributed import as_completed
     bases, futures = _submit(client, cells, report_to)
-    if client.dashboard_link: live.line(f'dashboard {client.dashboard_link}')
+    if client.dashboard_link and importlib.util.find_spec('bokeh'): live.line(f'dashboard {client.dashboard_link}')  # without bokeh nothing answers there
     ac, outcomes, stopping = as_completed(list(futures), loop=client.loop), [], False
     try:
         while not ac.is_empty():
