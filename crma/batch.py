@@ -142,7 +142,7 @@ def _model_name(model: str) -> str:
 
 def _cell_name(s: dict, point, model, condition, seed, order, settings) -> str:
     "Readable path of a cell; the suite's first model and the given order are not named, and the settings of a named point are those that the suite gives it."
-    settings = {k: v for k, v in settings.items() if k not in s['points'].get(point, {})}
+    own = s['points'].get(point, {}); settings = {k: v for k, v in settings.items() if k not in own or own[k] != v}
     parts = [s['name'], *([point] if point else []), *([_model_name(model)] if model != s['models'][0] else []), *(_setting_name(k, v, settings) for k, v in settings.items()),
              *(['order-' + '-'.join(map(str, order))] if order else []), condition, f'seed-{seed}']
     return '/'.join(paths.check_name(p) for p in parts)
