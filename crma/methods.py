@@ -59,8 +59,9 @@ class Settings:
     penalty: float|None = None       # weight of a baseline's penalty (`crma.baselines`); None: the baseline's own
     buffer: float = .05              # share of each old task's rows that a rehearsing baseline keeps
 
-    @property
-    def between(self) -> str|None: return None if self.template == 'chat' else self.separator
+# %% ../nbs/lib/10_methods.ipynb #10-methods-between
+#: What stands between prompt and response; None: the chat template says.
+Settings.between = property(lambda self: None if self.template == 'chat' else self.separator)
 
 # %% ../nbs/lib/10_methods.ipynb #10-methods-006
 #: Settings that are one of a few words.
