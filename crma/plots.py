@@ -282,6 +282,7 @@ def pareto(f: pd.DataFrame, # Rows of `results.frontier`
     for ax in axs[0]: handles |= dict(zip(*reversed(ax.get_legend_handles_labels())))
     fig.legend(handles.values(), handles.keys(), loc='outside lower center', ncol=3, fontsize=8); return fig
 
+# %% ../nbs/lib/15_plots.ipynb #15-plots-046b
 def budgets(rs: list):
     "Share of the drift budget that each later task spent, per layer: a line per result, a panel per layer."
     rs = [r for r in rs if (r['substrate'] or {}).get('budget')]
