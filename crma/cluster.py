@@ -123,6 +123,9 @@ def _flat(d: dict, prefix: str='') -> dict:
     "Nested settings as dotted keys: Dask would let a nested one replace all that stands beside it."
     return {k: v for key, x in d.items() for k, v in (_flat(x, f'{prefix}{key}.') if isinstance(x, dict) and x else {f'{prefix}{key}': x}).items()}
 
+#: A worker only waits for its cell's kernel; what Dask looks after a hundred times a second for tasks of milliseconds would take a tenth of a core from it.
+_QUIET = {'distributed.worker.profile.enabled': False, 'distributed.admin.tick.interval': '1s', 'distributed.worker.memory.monitor-interval': '1s', 'distributed.admin.system-monitor.interval': '2s'}
+
 @contextlib.contextmanager
 def cluster(workers: int=None, # None: as many as fit here; one job under slurm, one worker per host under ssh
             threads: int=1, # CPU threads inside each cell
@@ -136,7 +139,8 @@ def cluster(workers: int=None, # None: as many as fit here; one job under slurm,
     # how often a cell may lose its worker is for run_cell to say, which knows whether it got any further
     # a Ctrl-C reaches every process of the terminal: what it means is for the one that the user started to say
     ignore = 'import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)'
-    ours = {'distributed.worker.preload': [*_flat(settings or {}).get('distributed.worker.preload', ()), ignore], 'distributed.scheduler.allowed-failures': 10**6, 'distributed.worker.daemon': False, 'distributed.nanny.pre-spawn-environ': thread_env(threads)}
+    ours = {'distributed.worker.preload': [*_flat(settings or {}).get('distributed.worker.preload', ()), ignore], 'distributed.scheduler.allowed-failures': 10**6, 'distributed.worker.daemon': False, 'distributed.nanny.pre-spawn-environ': thread_env(threads),
+            **_QUIET}
     with tempfile.TemporaryDirectory(prefix='crma-', ignore_cleanup_errors=True) as tmp, dask.config.set(_flat(settings or {})), dask.config.set(ours), \
          EXECUTORS[executor](workers, threads, tmp) as c:
         check_address(c.scheduler_address)
