@@ -33,7 +33,7 @@ def _yaml(path: Path) -> dict:
     return d
 
 # %% ../nbs/lib/14_batch.ipynb #14-batch-009
-_KEYS = 'experiment model models parameters conditions seeds grid points orders manifests paper'.split()
+_KEYS = 'experiment model models parameters conditions seeds grid points orders manifests paper registered'.split()
 
 def suite_names() -> list:
     "The suites that exist."
@@ -130,10 +130,10 @@ class Cell:
 #: Parameters that change how a cell runs but not what it is: they are part of the key and not of the name.
 RESOURCES = ('threads',)
 
-def _setting_name(k: str, v, settings: dict) -> str:
-    "`shared-0.5` for `shared_structure=0.5`; the whole parameter name where the first word is not unique."
+def _setting_name(k: str, v, known) -> str:
+    "`shared-0.5` for `shared_structure=0.5`; the whole parameter name where its first word is that of another known parameter too."
     first = k.split('_')[0]
-    short = first if sum(o.split('_')[0] == first for o in settings) == 1 else k.replace('_', '-')
+    short = first if sum(o.split('_')[0] == first for o in known) == 1 else k.replace('_', '-')
     return re.sub(r'[^A-Za-z0-9._-]', '-', f'{short}-{v:g}' if isinstance(v, float) else f'{short}-{v}')
 
 def _model_name(model: str) -> str:
@@ -143,7 +143,7 @@ def _model_name(model: str) -> str:
 def _cell_name(s: dict, point, model, condition, seed, order, settings) -> str:
     "Readable path of a cell; the suite's first model and the given order are not named, and the settings of a named point are those that the suite gives it."
     own = s['points'].get(point, {}); settings = {k: v for k, v in settings.items() if k not in own or own[k] != v}
-    parts = [s['name'], *([point] if point else []), *([_model_name(model)] if model != s['models'][0] else []), *(_setting_name(k, v, settings) for k, v in settings.items()),
+    parts = [s['name'], *([point] if point else []), *([_model_name(model)] if model != s['models'][0] else []), *(_setting_name(k, v, s['parameters']) for k, v in settings.items()),
              *(['order-' + '-'.join(map(str, order))] if order else []), condition, f'seed-{seed}']
     return '/'.join(paths.check_name(p) for p in parts)
 
@@ -297,12 +297,13 @@ def _error_text(e: BaseException) -> str:
     return text + ''.join(f' ({hint})' for pattern, hint in _HINTS.items() if re.search(pattern, text.splitlines()[-1]))
 
 # %% ../nbs/lib/14_batch.ipynb #14-batch-033
-_LEFTOVERS = ('result.json', 'done.json', 'error.txt', 'run.ipynb', 'failed.ipynb', 'running-*.ipynb', 'spectral.parquet', 'progress.json', '.*.tmp')
+_LEFTOVERS = ('result.json', 'done.json', 'error.txt', 'run.ipynb', 'failed.ipynb', 'running-*.ipynb', 'spectral.parquet', 'progress.json', 'answers.jsonl', 'benchmarks.json', '.*.tmp')
 
 def _start(cell: Cell, owner: str):
     "Make a cell's folder ready and its owner known; ValueError if it died too often without getting any further."
     folder = cell.folder; paths.write_atomic(folder/'owner', owner)
     for f in (f for name in _LEFTOVERS for f in folder.glob(name)): f.unlink(missing_ok=True)
+    shutil.rmtree(folder/'model', ignore_errors=True)
     paths.write_atomic(folder/'cell.json', json.dumps(dict(cell=cell.identity, parameters=cell.parameters, inputs=cell.inputs), indent=1))
     results.progress(folder, 0, 1, 'starting', every=0)
     if (n := _attempt(cell)) > ATTEMPTS:

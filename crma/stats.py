@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['MAX_ASSIGNMENTS', 'wilson', 'mcnemar_exact', 'mcnemar_table', 'permutation_test', 'disjoint', 'welch', 'bootstrap_ci',
-           't_interval']
+           't_interval', 'cohen_d', 'tost', 'holm']
 
 # %% ../nbs/lib/12_stats.ipynb #12-stats-002
 import numbers, warnings
@@ -128,3 +128,45 @@ def t_interval(x, # Values, one per seed
     if len(x) < 2: return float('nan'), float('nan')
     half = stats.t.ppf((1 + q)/2, len(x) - 1)*stats.sem(x)
     return float(x.mean() - half), float(x.mean() + half)
+
+# %% ../nbs/lib/12_stats.ipynb #12-stats-041
+def _d(a, b, axis=-1):
+    "Difference of means over the pooled standard deviation, equal sizes."
+    return (a.mean(axis) - b.mean(axis))/np.sqrt((a.var(axis, ddof=1) + b.var(axis, ddof=1))/2)
+
+def cohen_d(a, # Values of one condition
+            b, # As many of the other
+            paired: bool=False, # a[i] and b[i] belong together: the spread is that of a - b
+            confidence: float=0.95,
+            seed: int=0,
+           ) -> tuple: # (d, lo, hi)
+    "Cohen's d and its bootstrap interval (BCa); infinite, without interval, where nothing spreads."
+    a, b = _sample(a, 'a'), _sample(b, 'b')
+    if len(a) != len(b): raise ValueError(f'expected equally many values, found {len(a)} and {len(b)}')
+    one = lambda x, axis=-1: x.mean(axis)/x.std(axis, ddof=1)
+    x, f = ((a - b,), one) if paired else ((a, b), _d)
+    with np.errstate(divide='ignore', invalid='ignore'), warnings.catch_warnings():
+        warnings.simplefilter('ignore')  # a resample of equal values has no spread
+        d = float(f(*x))
+        if not np.isfinite(d): return d, float('nan'), float('nan')
+        ci = stats.bootstrap(x, f, confidence_level=_level(confidence), vectorized=True, rng=np.random.default_rng(seed)).confidence_interval
+    return d, float(ci.low), float(ci.high)
+
+# %% ../nbs/lib/12_stats.ipynb #12-stats-044
+def tost(x, # Values, or differences
+         margin: float, # What still counts as nothing, > 0
+        ) -> float:
+    "p of the claim that the mean lies within `margin` of 0: the larger of two one-sided t-tests (Schuirmann 1987)."
+    x = _sample(x)
+    if not margin > 0: raise ValueError(f'margin: expected a number above 0, found {margin!r}')
+    if np.ptp(x) == 0: return 0. if abs(x[0]) < margin else 1.
+    return float(max(stats.ttest_1samp(x, -margin, alternative='greater').pvalue, stats.ttest_1samp(x, margin, alternative='less').pvalue))
+
+# %% ../nbs/lib/12_stats.ipynb #12-stats-047
+def holm(ps) -> list:
+    "p-values adjusted for their number by Holm's step-down procedure (Holm 1979), in the order given."
+    p = np.asarray(ps, dtype=float)
+    if not ((p >= 0) & (p <= 1)).all(): raise ValueError(f'expected p-values in [0, 1], found {list(ps)}')
+    order = np.argsort(p, kind='stable'); m = len(p)
+    out = np.empty(m); out[order] = np.minimum(1, np.maximum.accumulate(p[order]*np.arange(m, 0, -1)))
+    return out.tolist()
