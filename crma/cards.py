@@ -131,7 +131,7 @@ def check_about(cm: ContinualModel, domains: list, runs: list):
     "ValueError unless domains and first result are of this model."
     if bad := [d.name for d in domains if d.name not in cm.tasks]: raise ValueError(f'domains: {bad} are no tasks of the model, which has {cm.tasks}: give the domains it was trained on')
     if not runs: return
-    shared = len(cm.tasks) == 1 and runs[0]['cell']['condition'] in ('naive', 'joint')  # one LoRA for all domains
+    shared = cm.tasks == ['shared']  # one LoRA for all domains
     if runs[0]['domains'] != cm.tasks and not shared: raise ValueError(f"result: of domains {runs[0]['domains']}, expected {cm.tasks}, the model's tasks in order: give this model's result first")
     if (runs[0]['substrate'] is None) != (cm.bank is None): raise ValueError('result: one of model and result has a substrate, the other has none: give this model\'s result first')
 

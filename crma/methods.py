@@ -4,15 +4,17 @@
 
 # %% auto #0
 __all__ = ['CHOICES', 'METHODS', 'Settings', 'settings', 'Method', 'build', 'rows', 'begin_task', 'end_task', 'answering',
-           'extra_loss', 'after_backward', 'state', 'load_state', 'condition', 'method', 'Frozen', 'Modular', 'Naive',
-           'Joint', 'lora_parameters', 'substrate_parameters', 'FrozenWide', 'ModularFree', 'ModularFrozenAfter1',
-           'Inheriting', 'Inherit', 'ModularInherit']
+           'extra_loss', 'after_backward', 'state', 'load_state', 'Ensemble', 'speaker', 'condition', 'method',
+           'Frozen', 'Modular', 'Naive', 'Joint', 'lora_parameters', 'substrate_parameters', 'FrozenWide',
+           'ModularFree', 'ModularFrozenAfter1', 'Inheriting', 'Inherit', 'ModularInherit']
 
 # %% ../nbs/lib/10_methods.ipynb #10-methods-002
 import math, re
 from contextlib import nullcontext
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
+from types import SimpleNamespace
+import torch
 from peft import LoraConfig
 from .config import CrmaConfig
 from .model import ContinualModel, decoder_layers, hidden_size, layer_lists
@@ -57,6 +59,7 @@ class Settings:
     drift_budget: float|None = None
     drift_measure: str = 'operator'
     penalty: float|None = None       # weight of a baseline's penalty (`crma.baselines`); None: the baseline's own
+    ensemble: float|None = None      # all kept LoRAs answer, the domain's own with exp(ensemble) times the weight; None: its own alone
     buffer: float = .05              # share of each old task's rows that a rehearsing baseline keeps
 
 # %% ../nbs/lib/10_methods.ipynb #10-methods-between
@@ -79,7 +82,7 @@ def settings(**kw) -> Settings:
     known = {f.name: f.type for f in fields(Settings)}
     for k, v in kw.items():
         if k not in known: raise ValueError(f'unknown setting {k!r}: expected one of {", ".join(known)}')
-        if v is None and k in ('drift_budget', 'penalty'): continue
+        if v is None and k in ('drift_budget', 'penalty', 'ensemble'): continue
         kind = {int: int, float: (int, float), str: str, bool: bool}.get(known[k], (int, float))
         if isinstance(v, bool) != (kind is bool) or not isinstance(v, kind): raise ValueError(f'setting {k}={v!r}: expected {known[k]}')
         if isinstance(v, (int, float)) and (not math.isfinite(v) or v < 0 or (v == 0 and not isinstance(v, bool) and k in ('epochs', 'batch_size', 'lora_rank', 'max_length', 'accumulation', 'lora_plus'))):
@@ -92,6 +95,8 @@ def settings(**kw) -> Settings:
 class Method:
     "A fresh LoRA per task on a frozen base, no substrate: FROZEN. Other methods override the part that differs."
     uses_substrate = False
+    trains_on = False  # a later task goes on with an earlier one's LoRA
+    together = False   # several LoRAs answer at once
 
     def __init__(self, s: Settings=Settings(), seed: int=0): self.s, self.seed = s, seed
 
@@ -155,6 +160,30 @@ def load_state(self: Method, tensors: dict):
 
 for f in (extra_loss, after_backward, state, load_state): setattr(Method, f.__name__, f)
 
+# %% ../nbs/lib/10_methods.ipynb #10-methods-ensemble
+class Ensemble:
+    "The LoRAs of a continual model, answering each token together. Called like the model; its `logits` are the log-probabilities of the mixture."
+    SHARPNESS = 2.  # weight of a LoRA: exp(-SHARPNESS * entropy in nats)
+    def __init__(self, cm: ContinualModel, own: str, # The LoRA whose domain is asked
+                 prior: float): # log of its advantage, in nats
+        self.cm, self.own, self.prior = cm, own, prior
+    def parameters(self): return self.cm.model.parameters()
+    def eval(self): self.cm.model.eval(); return self
+    def __call__(self, **inputs) -> SimpleNamespace: # logits (b, t, v)
+        mix = norm = None
+        for name in self.cm.tasks:  # a running sum: memory does not grow with the tasks
+            self.cm.use(name); logp = self.cm.model(**inputs).logits.float().log_softmax(-1)
+            w = self.SHARPNESS*(logp.exp()*logp).sum(-1, keepdim=True) + self.prior*(name == self.own)
+            mix, norm = (w + logp, w) if mix is None else (torch.logaddexp(mix, w + logp), torch.logaddexp(norm, w))
+        self.cm.use(self.own)
+        return SimpleNamespace(logits=mix - norm)
+
+def speaker(self: Method, cm: ContinualModel, name: str):
+    "What is asked within `answering`: the model, or an `Ensemble` of its LoRAs."
+    own = self.adapter_for(cm, name)
+    return cm.model if self.s.ensemble is None or own is None or len(cm.tasks) < 2 else Ensemble(cm, own, self.s.ensemble)
+Method.speaker = speaker
+
 # %% ../nbs/lib/10_methods.ipynb #10-methods-012
 METHODS = {}
 
@@ -166,6 +195,8 @@ def condition(name: str):
 def method(name: str, s: Settings=Settings(), seed: int=0) -> Method:
     "The method called `name`."
     if name not in METHODS: raise ValueError(f'unknown condition {name!r}: expected one of {", ".join(METHODS)}')
+    if s.lora_init.startswith(('pissa', 'olora')) and METHODS[name].trains_on:
+        raise ValueError(f'condition {name!r} trains a LoRA on after its first task, which lora_init={s.lora_init!r} has then made one of twice the rank: choose another lora_init')
     return METHODS[name](s, seed)
 
 # %% ../nbs/lib/10_methods.ipynb #10-methods-013
@@ -180,6 +211,7 @@ class Modular(Method):
 @condition('naive')
 class Naive(Method):
     "One LoRA for everything."
+    trains_on = True
     def begin_task(self, cm, t, domains):
         if t == 0: cm.begin_task('shared')
         else: cm.current = 'shared'; cm.use('shared')
@@ -222,12 +254,13 @@ class ModularFree(Modular):
 
 @condition('modular-frozen-after-1')
 class ModularFrozenAfter1(Modular):
-    "MODULAR whose substrate stops after the first task."
+    "MODULAR whose substrate stops after the first task. With `lora_off` its LoRA then trains on every batch, for there is nothing else to train."
     def begin_task(self, cm, t, domains): super().begin_task(cm, t, domains); cm.train_substrate(t == 0)
 
 # %% ../nbs/lib/10_methods.ipynb #10-methods-016
 class Inheriting:
     "Each task's LoRA starts as a copy of the previous one's; the earlier ones are kept."
+    trains_on = True
     def begin_task(self, cm, t, domains): cm.begin_task(domains[t].name, inherit=cm.tasks[-1] if cm.tasks else None)
     def adapter_for(self, cm, name): return name if name in cm.tasks else cm.tasks[-1] if cm.tasks else None
 

@@ -254,7 +254,7 @@ def frontier_summary(f: pd.DataFrame) -> pd.DataFrame: # Rows of `results.fronti
     "Mean and 95 % t interval over the seeds of drift, backward transfer, gain and gap, by point, condition and shared structure."
     rows = []
     for (p, c, sh), g in f.groupby(['point', 'condition', 'shared'], sort=False):
-        row = dict(point=p, condition=c, shared=sh, seeds=g.seed.nunique())
+        row = dict(point=p, condition=c, shared=sh, seeds=g.seed.nunique(), together=bool(g.together.any()))
         for k in ('drift', 'bwt', 'gain', 'over_inherit', 'gap', 'loss', 'transfer', 'memorized'):
             x = g[k].dropna().to_numpy(); lo, hi = t_interval(x) if len(x) > 1 else (np.nan, np.nan)
             row |= {k: x.mean() if len(x) else np.nan, f'{k}_lo': lo, f'{k}_hi': hi}
@@ -267,11 +267,12 @@ def pareto(f: pd.DataFrame, # Rows of `results.frontier`
     "One panel per degree of shared structure: gain over FROZEN against drift of memorized facts; lines: INHERIT and JOINT."
     s = frontier_summary(f); marks = 'osD^vP*X<>hp'
     fig, axs = plt.subplots(1, s.shared.nunique(), figsize=(WIDTH, 6), layout='constrained', squeeze=False, sharey=True)
-    designs = [d for d in dict.fromkeys(zip(s.point, s.condition)) if d[1] not in ('joint', 'inherit', 'frozen')]
+    own = {(r.point, r.condition) for r in s.itertuples() if r.together}  # all LoRAs answer: designs of their own, not lines
+    designs = [d for d in dict.fromkeys(zip(s.point, s.condition)) if d[1] not in ('joint', 'inherit', 'frozen') or d in own]
     palette = dict(zip(designs, sns.color_palette('husl', len(designs))))
     for ax, (sh, g) in zip(axs[0], s.sort_values('shared').groupby('shared')):
         for c, style, x in (('joint', '-', 1), ('inherit', '--', .72), ('frozen', ':', .34)):  # side by side, for the lines may lie close
-            if len(r := g[g.condition == c]): ax.axhline(r.gain.iloc[0], c=COLOURS[c], ls=style, lw=1); ax.annotate(LABELS[c], (x, r.gain.iloc[0]), xycoords=('axes fraction', 'data'), ha='right', va='bottom', fontsize=8)
+            if len(r := g[(g.condition == c) & ~g.together]): ax.axhline(r.gain.iloc[0], c=COLOURS[c], ls=style, lw=1); ax.annotate(LABELS[c], (x, r.gain.iloc[0]), xycoords=('axes fraction', 'data'), ha='right', va='bottom', fontsize=8)
         for i, d in enumerate(designs):
             for _, r in g[(g.point == d[0]) & (g.condition == d[1])].iterrows():
                 err = lambda k: [[max(r[k] - r[f'{k}_lo'], 0)], [max(r[f'{k}_hi'] - r[k], 0)]] if np.isfinite(r[f'{k}_lo']) else None

@@ -59,8 +59,8 @@ def code_hash(*sources: str) -> str:
     return hashlib.sha256('\n'.join(ast.dump(_bare(ast.parse(s))) for s in sources).encode()).hexdigest()[:16]
 
 # %% ../nbs/lib/01_repro.ipynb #01-repro-014
-#: The modules that decide the numbers of a cell; plots, statistics and the command line do not.
-NUMERIC_MODULES = 'repro sinkhorn config drift layer model data screen worlds base metrics methods baselines checkpoint train answers harness evaluation'.split()
+#: The modules that decide the numbers of a cell; plots and the command line do not.
+NUMERIC_MODULES = 'repro sinkhorn config drift layer model data screen worlds models base metrics methods baselines checkpoint train answers stats harness evaluation'.split()
 
 def library_hash(modules=NUMERIC_MODULES) -> str:
     "`code_hash` of the library modules that decide a cell's numbers."
@@ -111,7 +111,7 @@ def gpu_driver() -> dict|None:
 def provenance() -> dict:
     "Code, versions, machine and time of this process, as plain JSON. No paths, no user or host names, no secrets."
     return dict(git=git_state(), library=library_hash(), versions=versions(), python=platform.python_version(),
-                platform=f'{platform.system()}-{platform.machine()}', device=device_name(), gpu=gpu_driver(), threads=torch.get_num_threads(),
+                platform=f'{platform.system()}-{platform.machine()}', device=device_name(), gpu=gpu_driver(), threads=torch.get_num_threads(), cpu=torch.backends.cpu.get_cpu_capability(),
                 env={k: os.environ[k] for k in ENV_ALLOWED if k in os.environ}, time=time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime()))
 
 # %% ../nbs/lib/01_repro.ipynb #01-repro-021

@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['PARTS', 'SPECTRAL', 'parameter_groups', 'optimizer', 'ZClip', 'SequenceTrainer', 'Log', 'certify', 'watch',
-           'spectral_frame', 'reporting', 'arguments', 'task_steps', 'train_task', 'evaluate', 'Board', 'record',
-           'matrices', 'update_share', 'toggle', 'substrate_summary', 'ask_all', 'one_task', 'Sequence', 'keep',
-           'restore', 'measured', 'run_sequence']
+           'spectral_frame', 'reporting', 'arguments', 'task_steps', 'train_task', 'question_batch', 'evaluate',
+           'Board', 'record', 'matrices', 'update_share', 'toggle', 'substrate_summary', 'ask_all', 'one_task',
+           'Sequence', 'keep', 'restore', 'measured', 'run_sequence']
 
 # %% ../nbs/lib/11_train.ipynb #11-train-002
 import math, os, tempfile, time
@@ -65,7 +65,7 @@ class ZClip:
             return g
         std = max(self.var, 1e-20)**.5; z = (g - self.mean)/std
         if z > self.threshold: g = self.mean + std*self.threshold**2/z
-        self.mean, self.var = (self.decay*a + (1 - self.decay)*b for a, b in ((self.mean, g), (self.var, (g - self.mean)**2)))
+        self.mean = self.decay*self.mean + (1 - self.decay)*g; self.var = self.decay*self.var + (1 - self.decay)*(g - self.mean)**2
         return g
 
 # %% ../nbs/lib/11_train.ipynb #11-train-006
@@ -152,10 +152,12 @@ def reporting(folder: Path|None) -> dict:
 
 def arguments(s, seed: int, steps: int, folder: str, report: dict|None=None) -> TrainingArguments:
     "Trainer arguments: linear decay after a warm-up, no checkpoints, everything seeded; `report` from `reporting`."
-    return TrainingArguments(output_dir=folder, num_train_epochs=s.epochs, per_device_train_batch_size=s.batch_size, gradient_accumulation_steps=s.accumulation, learning_rate=s.lr,
+    a = TrainingArguments(output_dir=folder, num_train_epochs=s.epochs, per_device_train_batch_size=s.batch_size, gradient_accumulation_steps=s.accumulation, learning_rate=s.lr,
         max_grad_norm=s.grad_clip if s.clipping == 'norm' else 1., warmup_steps=int(s.warmup*steps), lr_scheduler_type='linear', logging_steps=1, logging_nan_inf_filter=False, save_strategy='no',
         activation_checkpointing=s.checkpointing, bf16=s.dtype == 'bfloat16' and torch.cuda.is_available(), disable_tqdm=True, seed=seed, data_seed=seed, remove_unused_columns=False,
         dataloader_num_workers=0, use_cpu=not torch.cuda.is_available(), **(report or dict(report_to='none')))
+    a._n_gpu = min(a.n_gpu, 1)  # a cell has one GPU; the Trainer would spread each batch over all that it sees, and multiply it
+    return a
 
 def task_steps(rows: list, s) -> int: return s.epochs*math.ceil(math.ceil(len(rows)/s.batch_size)/s.accumulation)
 
@@ -171,10 +173,15 @@ def train_task(cm: ContinualModel, rows: list, tokenizer, s, seed: int, log: Log
     cm.model.eval()
 
 # %% ../nbs/lib/11_train.ipynb #11-train-013
+def question_batch(model, rows: list, most: int=64) -> int:
+    "Rows per batch of questions: `most`, or as many as have 2^28 logits, whatever the vocabulary."
+    config = getattr(model, 'config', None); vocab = getattr(config, 'vocab_size', None) or getattr(getattr(config, 'text_config', None), 'vocab_size', 1)
+    return max(1, min(most, 2**28//(vocab*max((len(r['input_ids']) for r in rows), default=1))))
+
 @torch.no_grad()
 def evaluate(model, rows: list, pad_id: int, batch: int=64) -> dict: # of three arrays (questions,)
-    "`nll` (nats), `tokens`, `exact` of every encoded row, in order."
-    dev, out = next(model.parameters()).device, []
+    "`nll` (nats), `tokens`, `exact` of every encoded row, in order; at most `batch` rows at once."
+    dev, out, batch = next(model.parameters()).device, [], question_batch(model, rows, batch)
     model.eval()
     for i in range(0, len(rows), batch):
         b = {k: v.to(dev) for k, v in collate(rows[i:i+batch], pad_id).items()}
@@ -222,14 +229,14 @@ Board.record, Board.matrices = record, matrices
 # %% ../nbs/lib/11_train.ipynb #11-train-017
 @torch.no_grad()
 def update_share(cm: ContinualModel, method: Method, board: Board) -> list[float]: # per layer
-    "Mean over all holdout tokens of ||G x - x|| / ||x|| at each layer, in the final state."
-    layers, sums, n = cm.bank.layers, np.zeros(len(cm.bank.layers)), np.zeros(len(cm.bank.layers))
+    "Mean over all tokens of all questions of ||G x - x|| / ||x|| at each layer, in the final state."
+    layers, sums, n, seen = cm.bank.layers, np.zeros(len(cm.bank.layers)), np.zeros(len(cm.bank.layers)), {}
     def measure(i):
         def f(m, args, out):
-            x = args[0].float(); r = (out.float() - x).norm(dim=-1)/x.norm(dim=-1)
+            x = args[0].float(); r = ((out.float() - x).norm(dim=-1)/x.norm(dim=-1))[seen['mask']]  # no padding
             sums[i] += float(r.sum()); n[i] += r.numel()
         return f
-    handles = [l.register_forward_hook(measure(i)) for i, l in enumerate(layers)]
+    handles = [l.register_forward_hook(measure(i)) for i, l in enumerate(layers)] + [cm.model.register_forward_pre_hook(lambda m, args, kw: seen.update(mask=kw['attention_mask'].bool()), with_kwargs=True)]
     for j, d in enumerate(board.domains):
         with method.answering(cm, d.name): board.ask(cm.model, j)
     for h in handles: h.remove()
@@ -243,7 +250,7 @@ def toggle(cm: ContinualModel, method: Method, board: Board) -> dict:
         total = np.zeros(2)
         for j, d in enumerate(board.domains):
             off = cm.substrate_disabled() if mode == 'without' else cm.adapters_disabled() if mode == 'substrate_only' else nullcontext()
-            with method.answering(cm, d.name), off: raw = board.ask(cm.model, j)['raw']
+            with method.answering(cm, d.name), off: raw = board.ask(cm.model if mode == 'substrate_only' else method.speaker(cm, d.name), j)['raw']
             m = board.masks[j]['all']
             bits[mode].append(''.join('01'[int(x)] for x in raw['exact'][m])); total += raw['nll'][m].sum(), raw['tokens'][m].sum()
         loss[mode] = float(total[0]/total[1])
@@ -269,7 +276,7 @@ def _count(model, part: str) -> int: return sum(p.numel() for n, p in model.name
 def ask_all(cm, method, board, i: int, upto: int):
     "Ask domains 0 .. upto-1 after task i."
     for j, d in enumerate(board.domains[:upto]):
-        with (method.answering(cm, d.name) if cm.model else nullcontext()): board.record(i, j, board.ask(cm.model or cm.base, j))
+        with (method.answering(cm, d.name) if cm.model else nullcontext()): board.record(i, j, board.ask(method.speaker(cm, d.name) if cm.model else cm.base, j))
 
 def one_task(cm, method: Method, board: Board, tokenizer, t: int, seed: int, log: Log) -> dict:
     "Task t: open, train, close; returns trainable counts and seconds."
@@ -280,7 +287,8 @@ def one_task(cm, method: Method, board: Board, tokenizer, t: int, seed: int, log
     if rows := tokenize(method.rows(t, domains), tokenizer, s.max_length, s.between):
         train_task(cm, rows, tokenizer, s, seed_for(seed, 'train', t), log, method)
     spent = cm.bank.spent().tolist() if cm.bank and cm.bank.held else None
-    method.end_task(cm, t, domains, [collate(rows[i:i+64], tokenizer.pad_token_id) for i in range(0, len(rows), 64)])
+    k = question_batch(cm.model, rows)
+    method.end_task(cm, t, domains, [collate(rows[i:i+k], tokenizer.pad_token_id) for i in range(0, len(rows), k)])
     return dict(count, spent=spent, seconds=time.time() - start)
 
 # %% ../nbs/lib/11_train.ipynb #11-train-023
@@ -339,6 +347,7 @@ def measured(self: Sequence) -> dict:
     "The measured parts of a result (see `crma.results`)."
     if self.key: checkpoint.check_owner(self.folder)
     cm, method, board, log, c = self.cm, self.method, self.board, self.log, self.counts[0]
+    if log.step != log.steps: raise ValueError(f'{log.step} optimizer steps were taken and {log.steps} were planned: batches were not of the size that the settings say; no result is written')
     out = dict(domains=[d.name for d in board.domains], matrices=board.matrices(), toggle=None, substrate=None,
                curves={k: [r[i] for r in log.loss] for i, k in enumerate(('step', 'task', 'loss', 'grad_norm'))},
                parameters=dict(lora=c['lora'], substrate=c['substrate'], per_task=c['lora'] + c['substrate']))
