@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['PART', 'VERDICTS', 'STATISTICS', 'PAPER', 'EVIDENCE', 'ILLPOSED', 'FACTS', 'answer', 'verdict', 'cells', 'drift',
            'worst', 'spared', 'nearer', 'lost', 'transfer', 'transfer_em', 'gain', 'first', 'ahead', 'start', 'toggled',
-           'norm', 'above', 'lipschitz', 'evidence', 'measured', 'load', 'norms', 'kept_per_task', 'routed',
-           'paper_gain_less_drift', 'paper_frozen_drift', 'paper_domains', 'paper_first', 'paper_end', 'gap',
+           'norm', 'above', 'lipschitz', 'evidence', 'source', 'measured', 'made', 'load', 'norms', 'kept_per_task',
+           'routed', 'paper_gain_less_drift', 'paper_frozen_drift', 'paper_domains', 'paper_first', 'paper_end', 'gap',
            'paper_arithmetic', 'paper_pairs', 'paper_grading', 'paper_sizes', 'smallest_p', 'floor', 'indifferent',
            'blind', 'number', 'check', 'claims', 'gathered', 'command', 'judge', 'status', 'gaps', 'ledger', 'text',
            'write', 'stale', 'bill']
@@ -54,7 +54,7 @@ def verdict(answers: dict, # Test -> answer
 def _suite(suite: str) -> tuple:
     "The committed results of a suite, in the given order of its domains; empty if there are none."
     folder = paths.results(paths.check_name(suite, 'suite'))
-    return tuple(r for r in results.load(folder) if not r['cell']['order']) if folder.is_dir() else ()
+    return tuple(r for r in results.one_base(results.load(folder), f'results/{suite}') if not r['cell']['order']) if folder.is_dir() else ()
 
 def cells(panel: str, of: str) -> dict: # seed -> result
     "The runs of one condition in one panel."
@@ -103,13 +103,25 @@ def evidence(where: str, values, # One value per seed or run
     short = lambda v: None if math.isnan(v) else float(f'{v:.8g}')
     return dict(where=where, of=of, mean=short(x.mean()), lo=short(lo), hi=short(hi), n=len(x), unit=unit, source=source)
 
+def source(suite: str, rs: list) -> str:
+    "Where the runs `rs` of a suite lie; runs with uncommitted changes are said to be such."
+    dirty = sum(r['provenance']['git']['dirty'] is not False for r in rs)
+    return f'results/{suite}' + (f' ({dirty} of {len(rs)} runs with uncommitted changes)' if dirty else '')
+
 def measured(panel: str, statistic: str, of: str, against: str|None=None, spread='t') -> list:
     "Evidence of one statistic in one panel, over the seeds that all its runs share; empty without runs."
     f, unit = STATISTICS[statistic]; a, b = cells(panel, of), cells(panel, against) if against else None
-    x = [f(a[s], b and b[s]) for s in a if b is None or s in b]
-    x = [v for v in x if v is not None]
+    x = {s: f(a[s], b and b[s]) for s in a if b is None or s in b}; x = {s: v for s, v in x.items() if v is not None}
     name = panel if ':' not in of else f"{panel} {of.split(':')[0]}"
-    return [evidence(name, x, unit, f"results/{panel.split(' ')[0].split('@')[0]}", of, spread)] if x else []
+    return [evidence(name, x.values(), unit, source(panel.split(' ')[0].split('@')[0], [r[s] for r in (a, b or {}) for s in x if s in r]), of, spread)] if x else []
+
+# %% ../nbs/lib/21_claims.ipynb #21-claims-made
+def made() -> list: # one dict per suite: suite, runs, commits {7 digits: runs}, dirty, library {hash: runs}
+    "Which commits and which versions of the numeric modules made the committed results."
+    count = lambda xs: {x: xs.count(x) for x in dict.fromkeys(xs)}
+    rows = [(s, _suite(s)) for s in sorted(p.name for p in paths.results().iterdir() if p.is_dir())]
+    return [dict(suite=s, runs=len(rs), commits=count([(r['provenance']['git']['sha'] or 'unknown')[:7] for r in rs]), dirty=sum(r['provenance']['git']['dirty'] is not False for r in rs),
+                 library=count([r['provenance']['library'] for r in rs])) for s, rs in rows if rs]
 
 # %% ../nbs/lib/21_claims.ipynb #21-claims-023
 @cache
@@ -291,9 +303,9 @@ def judge(c: dict) -> dict:
 
 # %% ../nbs/lib/21_claims.ipynb #21-claims-048
 def _count(suite: str) -> str: return f'{len(_suite(suite))} runs of {suite}' if _suite(suite) else ''
-def _seeds() -> str: return ', '.join(f"{s}: up to {len({r['cell']['seed'] for r in _suite(s)})} seeds" for s in ('fictional', 'pocket', 'frontier') if _suite(s))
+def _seeds() -> str: return ', '.join(f"{s}: up to {len({r['cell']['seed'] for r in _suite(s)})} seeds" for s in ('fictional', 'pocket', 'frontier', 'registered') if _suite(s))
 def _ordered() -> str:
-    n = sum(r['cell']['order'] is not None for f in sorted(paths.results().iterdir()) if f.is_dir() and f.name in ('clinc150', 'stream') for r in results.load(f))
+    n = sum(r['cell']['order'] is not None for f in sorted(paths.results().iterdir()) if f.is_dir() and f.name in ('orderings', 'clinc150', 'stream', 'fewrel') for r in results.load(f))
     return f'{n} runs in another order' if n else ''
 def _control(condition: str) -> str:
     n = sum(r['cell']['condition'] == condition for s in ('fictional', 'pocket', 'frontier') for r in _suite(s))
@@ -313,7 +325,7 @@ def _median(x) -> float: return sorted(x)[len(x)//2]
 FACTS = dict(baselines=_published, clinc150_runs=lambda: _count('clinc150'), fewrel_runs=lambda: _count('fewrel'), trace_runs=lambda: _count('trace'), seeds=_seeds, orders=_ordered,
     confusion=lambda: _routing(lambda r: f"confusion of {len(r['subdomains']['names'])} sub-domains: {r['subdomains']['all']['share']:.3f} right"),
     margins=lambda: _routing(lambda r: f"the margin tells outside questions apart with an AUROC of {r['subdomains']['auroc']['margin']:.2f}, the score with {r['subdomains']['auroc']['score']:.2f}"),
-    gsm8k=lambda: _file('gsm8k'), mmlu=lambda: _file('mmlu'), by_rule=_asked, encoders=lambda: _file('encoders'), lambda_sweep=lambda: _file('lambda_sweep'),
+    gsm8k=lambda: _file('gsm8k'), mmlu=lambda: _file('mmlu'), by_rule=_asked, encoders=lambda: _file('encoders'), lambda_sweep=lambda: _count('projectors'),
     convex_norm=lambda: f"convex block: norm at most {max(lipschitz(r) for s in ('fictional', 'pocket') for r in _suite(s) if r['cell']['condition'] == 'modular'):.7f} over {sum(r['substrate']['steps_logged'] for s in ('fictional', 'pocket') for r in _suite(s) if r['cell']['condition'] == 'modular'):,} steps" if _suite('fictional') and _suite('pocket') else '',
     size=lambda: _routing(lambda r: f"{r['bytes']['substrate']:,} bytes of substrate, {r['bytes']['lora']:,} per LoRA"), router_time=lambda: _routing(lambda r: f"router {_median(r['milliseconds']['router, one query']):.1f} ms"),
     swap_time=lambda: _routing(lambda r: f"swap {_median(r['milliseconds']['swap, cm.use']):.1f} ms"), resident=lambda: _routing(lambda r: ', '.join(f'{v:.0f} MB with {k}' for k, v in r['memory'].items()) + ' LoRAs'),

@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['VERSION', 'CONDITIONS', 'SCHEMA', 'example', 'nulls', 'check_live', 'check', 'dumps', 'write', 'read', 'this_cell',
-           'progress', 'load', 'nan_array', 'table', 'verdicts', 'point', 'frontier', 'merge_spectral', 'collect']
+           'progress', 'load', 'nan_array', 'table', 'verdicts', 'point', 'frontier', 'merge_spectral', 'one_base',
+           'collect']
 
 # %% ../nbs/lib/13_results.ipynb #13-results-002
 import io, json, math, os, time
@@ -38,7 +39,7 @@ _CELL = _obj(suite=_str, model=_str, condition=_str, seed=_int, order=_null(_lis
              name=dict(type='string', pattern=r'^[A-Za-z0-9_][A-Za-z0-9._/-]*$'), key=dict(type='string', pattern='^[0-9a-f]{16}$'))
 _KIND = _obj(loss=_MATRIX, em=_MATRIX, n=_list(_int), tokens=_list(_int), untrained=_obj(loss=_VECTOR, em=_VECTOR))
 _PARAMETER = dict(type=['string', 'number', 'boolean', 'null', 'array'])
-_PROVENANCE = _obj('git', 'platform env base manifests rows gpu', library=_str, versions=_map(_str, 1), python=_str, device=_str,
+_PROVENANCE = _obj('git', 'platform env base manifests rows gpu cpu', library=_str, versions=_map(_str, 1), python=_str, device=_str,
                    threads=dict(type='integer', minimum=1), time=_str)
 
 # %% ../nbs/lib/13_results.ipynb #13-results-008
@@ -232,11 +233,11 @@ def _kind_columns(m: dict) -> dict:
     return dict(em_after=after, em_final=final, em_loss=after - final)
 
 # %% ../nbs/lib/13_results.ipynb #13-results-036
-def _transfer_columns(m: dict) -> dict:
-    "Drift and transfer of one kind; NaN where undefined: a single task, JOINT, or no evaluation before training."
+def _transfer_columns(m: dict, joint: bool) -> dict:
+    "Drift and transfer of one kind; NaN where undefined: a single task, JOINT, which sees all domains at once, or no evaluation before training."
     from crma.metrics import ContinualMatrix
     loss, em = nan_array(m['loss']), nan_array(m['em'])
-    if len(loss) < 2 or np.isnan(loss.diagonal()).any(): return dict.fromkeys(('drift_mean', 'bwt_loss', 'bwt_em', 'fwt_em'), math.nan)
+    if joint or len(loss) < 2 or np.isnan(loss.diagonal()).any(): return dict.fromkeys(('drift_mean', 'bwt_loss', 'bwt_em', 'fwt_em'), math.nan)
     em = ContinualMatrix(em, nan_array(m['untrained']['em']), higher_is_better=True); loss = ContinualMatrix(loss)
     ahead = not np.isnan([*em.values.diagonal(1), *em.untrained[1:]]).any()
     return dict(drift_mean=loss.mean_drift(), bwt_loss=loss.bwt(), bwt_em=em.bwt(), fwt_em=em.fwt() if ahead else math.nan)
@@ -246,7 +247,7 @@ def _row(r: dict) -> dict:
     "One row of the table."
     c, m, s = r['cell'], r['matrices']['all'], r.get('substrate') or {}
     row = {k: c[k] for k in ('suite', 'model', 'condition', 'seed')} | dict(order=json.dumps(c['order']) if c['order'] else '',
-           setting=', '.join(f'{k}={v}' for k, v in c['settings'].items()), **c['settings']) | _transfer_columns(m)
+           setting=', '.join(f'{k}={v}' for k, v in c['settings'].items()), **c['settings']) | _transfer_columns(m, c['condition'] == 'joint')
     row |= dict(holdout_loss=_mean(nan_array(m['loss'])[-1]), holdout_em=_mean(nan_array(m['em'])[-1]))
     for kind, k in r['matrices'].items(): row |= {n if kind == 'all' else f'{n}_{kind}': v for n, v in _kind_columns(k).items()}
     return row | dict(certificate_max=s.get('certificate_max', math.nan), moved_max=max(s.get('moved') or [math.nan]), **{f'parameters_{k}': v for k, v in r['parameters'].items()},
@@ -273,11 +274,10 @@ def _retention(naive, modular) -> str:
 
 # %% ../nbs/lib/13_results.ipynb #13-results-041
 def _paired(a: pd.DataFrame, b: pd.DataFrame, column: str):
-    "Differences a - b over the (seed, order) pairs that both have, and their 95 % Student-t interval (None below two pairs)."
+    "Differences a - b by seed and their 95 % Student-t interval (None below two seeds); orders of one seed share worlds and initial weights, so they count once, by their mean."
     from crma.stats import t_interval
-    d = (a.set_index(['seed', 'order'])[column] - b.set_index(['seed', 'order'])[column]).dropna()
-    return {s: float(x) for (s, _), x in d.items()} if d.index.get_level_values(1).nunique() < 2 else [float(x) for x in d], \
-        tuple(float(x) for x in t_interval(d.to_numpy())) if len(d) > 1 else None
+    d = (a.set_index(['seed', 'order'])[column] - b.set_index(['seed', 'order'])[column]).dropna().groupby(level='seed').mean()
+    return {s: float(x) for s, x in d.items()}, tuple(float(x) for x in t_interval(d.to_numpy())) if len(d) > 1 else None
 
 def _worth(d, interval, what, better=1) -> str:
     "Better, worse or undecided, from an interval of differences."
@@ -310,17 +310,18 @@ def point(r: dict, points) -> str:
 
 def frontier(results: list, points=()) -> pd.DataFrame: # `points`: names of the suite's points
     """One row per cell with the same worlds' FROZEN: `drift` of old tasks' memorized facts in %, `bwt` in nats (positive = old tasks improved), `gain` = loss of FROZEN - loss,
-    `over_inherit` = loss of INHERIT - loss, `gap` = gain as a share of JOINT's (all at the end, mean over domains; NaN without the reference)."""
+    `over_inherit` = loss of INHERIT - loss, `gap` = gain as a share of JOINT's (all at the end, mean over domains; NaN without the reference); `together`: all LoRAs answer."""
     from crma.metrics import ContinualMatrix
+    together = lambda r: r['live'].get('ensemble') is not None
     end = lambda m: _mean(nan_array(m['loss'])[-1])
     where = lambda r: (r['cell']['settings'].get('shared_structure'), r['cell']['seed'], str(r['cell']['order']))
-    ref = {(r['cell']['condition'], *where(r)): end(r['matrices']['all']) for r in results if r['cell']['condition'] in ('frozen', 'inherit', 'joint')}
+    ref = {(r['cell']['condition'], *where(r)): end(r['matrices']['all']) for r in results if r['cell']['condition'] in ('frozen', 'inherit', 'joint') and not together(r)}
     rows = []
     for r in sorted(results, key=_rank):
         c, m = r['cell'], r['matrices']; at = lambda name: ref.get((name, *where(r)), math.nan)
         if math.isnan(at('frozen')): continue
         loss, one = end(m['all']), c['condition'] == 'joint'
-        rows.append(dict(point=point(r, points), condition=c['condition'], shared=where(r)[0], seed=c['seed'], loss=loss, em=_mean(nan_array(m['all']['em'])[-1]),
+        rows.append(dict(point=point(r, points), condition=c['condition'], together=together(r), shared=where(r)[0], seed=c['seed'], loss=loss, em=_mean(nan_array(m['all']['em'])[-1]),
             drift=math.nan if one else ContinualMatrix(m['memorized']['loss']).mean_drift(), bwt=math.nan if one else ContinualMatrix(m['all']['loss']).bwt(),
             gain=at('frozen') - loss, over_inherit=at('inherit') - loss, gap=(at('frozen') - loss)/((at('frozen') - at('joint')) or math.nan),
             transfer=end(m['transfer']), memorized=end(m['memorized']), name=c['name']))
@@ -358,16 +359,30 @@ def _short_curves(r: dict, most=400) -> dict:
         return {n: v[::k] for n, v in c.items()} if k > 1 else c
     return r | {n: thin(r[n]) for n in ('curves', 'trajectory') if r.get(n)}
 
+def one_base(rs: list, where='results') -> list:
+    "`rs`, if all runs of a model had the same base weights; else ValueError: what differs by the base cannot be compared seed by seed."
+    seen = {}
+    for r in rs:
+        model, sha = r['cell']['model'], (r['base'] or {}).get('sha256'); name, other = seen.setdefault(model, (r['cell']['name'], sha))
+        if sha != other: raise ValueError(f"{where}: {r['cell']['name']} ran on a {model} with weights {str(sha)[:8]} and {name} on one with {str(other)[:8]}: another type of processor trains another base; "
+                                          'run all cells on one machine, or give all the same cached base (CRMA_CACHE)')
+    return rs
+
 def collect(suite: str, # Suite name
             names=None, # Names of the cells to take; None: every valid result below `runs/SUITE`
             every=None, # Keep every k-th step of the spectral logs
            ) -> list:
-    "Copy results and spectral logs from `runs/SUITE` to `results/SUITE`; returns the written paths."
+    "Copy results and spectral logs from `runs/SUITE` to `results/SUITE`, where the logs of other cells stay; returns the written paths."
     src = [paths.runs(*n.split('/')) for n in names] if names is not None else sorted(f.parent for f in paths.runs(suite).rglob('result.json'))
-    out, logs = [], {}
+    out, logs, there = [], {}, paths.results(suite)
+    new = {r['cell']['name']: r for r in (read(f/'result.json') for f in src)}
+    one_base([*(r for r in (load(there) if there.is_dir() else []) if r['cell']['name'] not in new), *new.values()], f'results/{suite}')
     for folder in src:
         r = read(folder/'result.json'); name = r['cell']['name']
         out.append(write(_short_curves(r), paths.results(suite, name.removeprefix(f'{suite}/').replace('/', '__') + '.json')))
         if (folder/'spectral.parquet').is_file(): logs[name] = pd.read_parquet(folder/'spectral.parquet')
-    if logs: merge_spectral(logs, paths.results(suite, 'spectral.parquet'), every); out.append(paths.results(suite, 'spectral.parquet'))
+    if logs:
+        file = paths.results(suite, 'spectral.parquet'); old = pd.read_parquet(file) if file.is_file() else pd.DataFrame(dict(cell=[]))
+        kept = {c: g.drop(columns='cell') for c, g in old.groupby('cell') if c not in logs}
+        merge_spectral(kept | logs, file, every); out.append(file)
     return out
