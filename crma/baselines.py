@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['shared', 'answers', 'to_model', 'Anchored', 'L2', 'diagonal_fisher', 'EWC', 'LwF', 'buffered', 'Replay', 'project_',
-           'AGem', 'OLora', 'overlap']
+           'AGem', 'OLora', 'overlap', 'lora_overlaps', 'take_out_', 'traces', 'directions', 'ProjectDamped',
+           'ProjectHard']
 
 # %% ../nbs/lib/10c_baselines.ipynb #10c-baselines-002
 import numpy as np, torch
@@ -13,6 +14,11 @@ from peft.tuners.lora import LoraLayer
 from torch.func import functional_call
 from torch.nn import functional as F
 from .data import collate
+from .metrics import subspace_overlap
+from .metrics import subspace_overlap
+from .metrics import subspace_overlap
+from .metrics import subspace_overlap
+from .metrics import subspace_overlap
 from .methods import Method, Naive, Settings, condition
 from .repro import seed_for
 
@@ -155,18 +161,18 @@ AGem.state, AGem.load_state = _state, _load_state
 class OLora(Method):
     "Orthogonal LoRA (Wang et al. 2023, arXiv 2310.14152): L + penalty sum_{i<t} |A_i A_t^T|, all LoRAs summed."
     penalty = 5.
-    weight = Anchored.weight
+    weight, together = Anchored.weight, True
 
-    def together(self, cm):
+    def sum_up(self, cm):
         "Activate all LoRAs; only the open task's is trainable."
         cm.model.base_model.set_adapter(names := [*cm.model.peft_config], inference_mode=True)
         if cm.current: cm.model.set_requires_grad(cm.current, True)
 
-    def begin_task(self, cm, t, domains): super().begin_task(cm, t, domains); self.together(cm)
+    def begin_task(self, cm, t, domains): super().begin_task(cm, t, domains); self.sum_up(cm)
 
     def answering(self, cm, name):
         if not cm.tasks: return cm.adapters_disabled()
-        self.together(cm); return nullcontext(cm)
+        self.sum_up(cm); return nullcontext(cm)
 
     def extra_loss(self, cm, inputs, outputs):
         *old, new = cm.tasks
@@ -176,3 +182,80 @@ def overlap(cm, old: list, new: str) -> torch.Tensor: # ()
     "sum |A_i A_t^T| over the LoRAs `old`, all layers and all pairs of rows."
     layers = [m.lora_A for m in cm.model.modules() if isinstance(m, LoraLayer)]
     return sum((a[i].weight @ a[new].weight.T).abs().sum() for a in layers for i in old)
+
+# %% ../nbs/lib/10c_baselines.ipynb #10c-baselines-s02
+def lora_overlaps(cm) -> dict: # read, write: (T, T) lists; chance: of two numbers
+    "Mean over the layers of `metrics.subspace_overlap` of each two tasks' LoRAs: of the rows of A (`read`), of the columns of B (`write`), and of random spaces (`chance`)."
+    layers = [m for m in cm.model.modules() if isinstance(m, LoraLayer)]
+    def weights(part, t): return [getattr(m, part)[t].weight.detach().float().cpu().numpy() for m in layers]
+    def matrix(spaces):
+        M = np.array([[np.mean([subspace_overlap(a, b) for a, b in zip(x, y)]) if i <= j else 0. for j, y in enumerate(spaces)] for i, x in enumerate(spaces)])
+        return (M + np.triu(M, 1).T).tolist()
+    A, B = [[w.T for w in weights('lora_A', t)] for t in cm.tasks], [weights('lora_B', t) for t in cm.tasks]
+    return dict(read=matrix(A), write=matrix(B), chance=[float(np.mean([min(1, w.shape[1]/len(w)) for w in x[0]])) for x in (A, B)])
+
+# %% ../nbs/lib/10c_baselines.ipynb #10c-baselines-p02
+@torch.no_grad()
+def take_out_(x: torch.Tensor, # (d, n), changed in place
+              U: torch.Tensor, # (d, k) with orthonormal columns
+              s: torch.Tensor, # (k,) their strengths, the greatest first
+              damping: float, # lambda, in units of the greatest strength
+             ):
+    "x - P x, P = C (C^T C + lambda^2 I)^-1 C^T with C = U diag(s/s_1) (arXiv 2606.00382, App. A); without damping P = U U^T."
+    w = (s/s[:1])**2
+    x -= U @ ((w/(w + damping**2))[:, None]*(U.T @ x))
+
+# %% ../nbs/lib/10c_baselines.ipynb #10c-baselines-p05
+def traces(new: tuple, # A (r, in), B (out, r) of a LoRA
+           old: tuple|None=None, # What they were before
+          ) -> tuple: # (in, k), (out, k)
+    "What the update D of the product B A reads and writes: C with C C^T = D^T D, and C with C C^T = D D^T. In float64."
+    (R, L), basis = (x.double() for x in new), lambda x: torch.linalg.qr(x).Q
+    if old: R, L = torch.cat([R, old[0].double()]), torch.cat([L, -old[1].double()], 1)
+    return R.T @ (L.T @ basis(L)), L @ (R @ basis(R.T))
+
+def directions(*Cs) -> tuple: # (d, k), (k,)
+    "Orthonormal directions and their strengths, the greatest first: left singular vectors and values of the scaled bases `Cs` side by side, less those of rounding."
+    U, s, _ = torch.linalg.svd(torch.cat(Cs, 1), full_matrices=False)
+    some = s > 1e-6*s[0]
+    return U[:, some].float(), s[some].float()
+
+# %% ../nbs/lib/10c_baselines.ipynb #10c-baselines-p08
+@condition('project-damped')
+class ProjectDamped(Anchored):
+    "g - P g: the gradient of the one LoRA's A without the directions that earlier tasks' updates read, that of B without those that they wrote; `penalty` is lambda."
+    penalty = .1
+
+    def without_(self, n: str, x: torch.Tensor):
+        "Take the earlier directions out of `x`, a tensor like parameter `n`."
+        if f'directions/{n}' in self.kept: take_out_(x.T if 'lora_A' in n else x, self.kept[f'directions/{n}'], self.kept[f'strengths/{n}'], self.weight)
+
+    def after_backward(self, cm):
+        for n, p in shared(cm).items():
+            if p.grad is not None: self.without_(n, p.grad)
+
+    def end_task(self, cm, t, domains, batches=None):
+        before = self.kept
+        super().end_task(cm, t, domains, batches)
+        for a in [n for n in shared(cm) if 'lora_A' in n]:
+            pair = a, a.replace('lora_A', 'lora_B')
+            new, old = ([k[f'anchor/{n}'] for n in pair] if k else None for k in (self.kept, before))
+            for n, C in zip(pair, traces(new, old)):
+                so_far = [(before[f'directions/{n}']*before[f'strengths/{n}']).double()] if before else []
+                self.kept[f'directions/{n}'], self.kept[f'strengths/{n}'] = directions(C, *so_far)
+
+# %% ../nbs/lib/10c_baselines.ipynb #10c-baselines-p12
+@condition('project-hard')
+class ProjectHard(ProjectDamped):
+    "P = U U^T, and the steps that Adam makes of the projected gradients are projected too: since its start the task has moved in no earlier direction."
+    weight = 0.
+
+    @torch.no_grad()
+    def settle(self, cm):
+        "Undo what the open task has moved in earlier directions."
+        for n, p in shared(cm).items() if self.kept else ():
+            start = self.kept[f'anchor/{n}']; moved = p - start
+            self.without_(n, moved); p.copy_(start + moved)
+
+    def after_backward(self, cm): self.settle(cm); super().after_backward(cm)
+    def end_task(self, cm, t, domains, batches=None): self.settle(cm); super().end_task(cm, t, domains, batches)

@@ -181,7 +181,7 @@ class Ensemble:
 def speaker(self: Method, cm: ContinualModel, name: str):
     "What is asked within `answering`: the model, or an `Ensemble` of its LoRAs."
     own = self.adapter_for(cm, name)
-    return cm.model if self.s.ensemble is None or own is None or len(cm.tasks) < 2 else Ensemble(cm, own, self.s.ensemble)
+    return cm.model if self.s.ensemble is None or self.together or own is None or len(cm.tasks) < 2 else Ensemble(cm, own, self.s.ensemble)
 Method.speaker = speaker
 
 # %% ../nbs/lib/10_methods.ipynb #10-methods-012

@@ -18,7 +18,7 @@ from . import paths
 VERSION = 1
 #: The conditions a cell can run, in the order in which tables and figures show them.
 CONDITIONS = ('naive', 'frozen', 'modular', 'frozen-wide', 'modular-free', 'modular-frozen-after-1', 'inherit', 'modular-inherit',
-              'l2', 'ewc', 'lwf', 'replay', 'a-gem', 'o-lora', 'joint')
+              'l2', 'ewc', 'lwf', 'replay', 'a-gem', 'o-lora', 'project-damped', 'project-hard', 'joint')
 
 # %% ../nbs/lib/13_results.ipynb #13-results-006
 def _obj(required='', optional='', extra=False, **types) -> dict:
@@ -47,13 +47,14 @@ _SUBSTRATE = _obj('', 'moved_by_task gates alphas update_share norm per_task', e
                   stream_rank=_int, moved=_list(_num), certificate_max=_nullnum, orthonormality_max=_nullnum, steps_logged=_int)
 #: JSON Schema (draft 2020-12) of one result.
 SCHEMA = {'$schema': 'https://json-schema.org/draft/2020-12/schema', 'title': 'crma result',
-          **_obj('', 'trajectory canaries memory_mb answers benchmarks', schema=dict(const=VERSION), status=dict(const='done'), cell=_CELL,
+          **_obj('', 'trajectory canaries memory_mb answers benchmarks overlap', schema=dict(const=VERSION), status=dict(const='done'), cell=_CELL,
                  requested=_map(_PARAMETER, 1), live=_map(_PARAMETER, 1), domains=dict(_list(_str), minItems=1),
                  base=_null(_obj('', 'parameters', extra=True, name=_str, sha256=_text)),
                  matrices=dict(_map(_KIND), required=['all']), curves=_map(_list({})), trajectory=_null(_map(_list({}))),
                  toggle=_null(_obj('', '', extra=True)), substrate=_null(_SUBSTRATE),
                  parameters=_obj(lora=_int, substrate=_int, per_task=_int), canaries=_null(_obj('', '', extra=True)),
-                 timings=_obj('', 'train_s eval_s steps resumed cpu_s rss_mb gpu_mb gpu_energy_j', extra=True, wall_s=_num), memory_mb=_nullnum, provenance=_PROVENANCE, answers=_null(_obj('', '', extra=True)), benchmarks=_null(_obj('', '', extra=True)))}
+                 timings=_obj('', 'train_s eval_s steps resumed cpu_s rss_mb gpu_mb gpu_energy_j', extra=True, wall_s=_num), memory_mb=_nullnum, provenance=_PROVENANCE, answers=_null(_obj('', '', extra=True)), benchmarks=_null(_obj('', '', extra=True)),
+                 overlap=_null(_obj('', '', read=_MATRIX, write=_MATRIX, chance=_VECTOR)))}
 jsonschema.Draft202012Validator.check_schema(SCHEMA)
 _validator = jsonschema.Draft202012Validator(SCHEMA)
 
