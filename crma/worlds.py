@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['SYLLABLES', 'NAMES', 'CLASSES', 'RULE_PROPS', 'FACT_PROPS', 'VALUES', 'PHRASINGS', 'CODE', 'TITLES', 'PLACES',
-           'FIELDS', 'SPECIAL', 'GENERIC_SEED', 'vocabulary', 'tokenizer', 'titles', 'WorldSize', 'Names', 'rule_table',
-           'make_world', 'fictional', 'chosen', 'generic_worlds']
+           'FIELDS', 'SPECIAL', 'GENERIC_SEED', 'SIZES', 'vocabulary', 'tokenizer', 'titles', 'WorldSize', 'world_size',
+           'Names', 'rule_table', 'make_world', 'fictional', 'chosen', 'generic_worlds']
 
 # %% ../nbs/lib/07_worlds.ipynb #07-worlds-002
 import itertools
@@ -80,11 +80,29 @@ class WorldSize:
     rule_holdout: int = 2     # unseen entities per (class, rule property)
     facts: int = 60           # remembered entities, each with one fact in two of the three phrasings
     canaries: int = 50        # codes
+    asked: int|None = None    # facts asked in the phrasing left out; None: all
+
+    @property
+    def names(self) -> int:
+        "Entities of the world."
+        rules = self.classes*(self.rule_entities + self.rule_holdout) + (len(CLASSES) - self.classes)*self.rule_holdout
+        return self.facts + len(RULE_PROPS)*rules + self.canaries
+
+# %% ../nbs/lib/07_worlds.ipynb #07-worlds-sizes
+#: Sizes by name, for suites; `paper` has the counts of the paper's replication: 2700 training rows, 50 of them canaries, and 300 holdout questions.
+SIZES = {'small': WorldSize(), 'paper': WorldSize(rule_entities=30, rule_holdout=4, facts=965, asked=156)}
+
+def world_size(name: str) -> WorldSize:
+    "The size called `name`."
+    if name not in SIZES: raise ValueError(f'unknown world {name!r}: expected one of {", ".join(SIZES)}')
+    return SIZES[name]
 
 # %% ../nbs/lib/07_worlds.ipynb #07-worlds-011
 class Names:
-    "Draws entity names, no two alike within a world."
-    def __init__(self, rng): self.free = [NAMES[i] for i in rng.permutation(len(NAMES))]
+    "Draws entity names, no two alike within a world. Where the list is too short for its `n` entities, each is called by a name and a syllable."
+    def __init__(self, rng, n: int=0):
+        pool = NAMES if n <= len(NAMES) else [f'{a}-{b}' for a in NAMES for b in SYLLABLES]
+        self.free = [pool[i] for i in rng.permutation(len(pool))]
     def __call__(self, n): drawn, self.free = self.free[:n], self.free[n:]; return drawn
 
 def rule_table(rng) -> dict:
@@ -101,7 +119,10 @@ def _facts(title, rng, size, names):
     train, held = [], []
     for i, name in enumerate(names(size.facts)):
         kind, prop, value = CLASSES[rng.integers(len(CLASSES))], FACT_PROPS[rng.integers(len(FACT_PROPS))], VALUES[rng.integers(len(VALUES))]
-        for ph in range(3): (held if ph == i % 3 else train).append(_ask(title, ph, kind, name, prop, value, 'memorized'))
+        for ph in range(3):
+            q = _ask(title, ph, kind, name, prop, value, 'memorized')
+            if ph != i % 3: train.append(q)
+            elif size.asked is None or i < size.asked: held.append(q)
     return train, held
 
 # %% ../nbs/lib/07_worlds.ipynb #07-worlds-013
@@ -125,7 +146,7 @@ def make_world(slug: str, title: str, rng: np.random.Generator, common: dict, # 
                shared_structure: float, trained: list[str], # Classes this world trains
                size: WorldSize=WorldSize()) -> Domain:
     "One domain: its own rules mixed with the `common` ones, facts and canaries."
-    own, keys, names = rule_table(rng), list(common), Names(rng)
+    own, keys, names = rule_table(rng), list(common), Names(rng, size.names)
     from_common = set(rng.permutation(len(keys))[:round(shared_structure*len(keys))].tolist())
     rules = {k: common[k] if i in from_common else own[k] for i, k in enumerate(keys)}
     ftrain, fheld = _facts(title, rng, size, names)
