@@ -159,12 +159,15 @@ def _seeds(seeds) -> list:
     except TypeError as e: raise ValueError(str(e)) from None
 
 def _check_domains(suite: str, given: dict, manifests: list):
-    "Raise ValueError unless every domain that is not generated has its manifest among those that the cells' keys hash."
-    used = [d for d in str(given.get('domains') or '').split(',') if d and d != 'fictional']
-    if bad := [d for d in used if d.partition('/')[0] not in manifests]:
+    "Raise ValueError unless every domain is generated, or has its manifest among those that the cells' keys hash."
+    if not (domains := str(given.get('domains') or '')): return
+    from crma import data, worlds
+    try:
+        if worlds.chosen(domains): worlds.world_size(given.get('world', 'small')); return
+    except ValueError as e: raise ValueError(f'{suite}.yaml: {e}') from None
+    if bad := [d for d in domains.split(',') if d.partition('/')[0] not in manifests]:
         raise ValueError(f"{suite}.yaml: domain {bad[0]!r} is missing in `manifests`: name it there, so that its cells run again when its file changes")
-    from crma import data
-    for d in used:
+    for d in domains.split(','):
         if '/' in d: data.find(d)   # an unknown part is an error now, not in the cell
 
 def _points(grid: dict) -> list:

@@ -8,7 +8,7 @@ __all__ = ['VERSION', 'CONDITIONS', 'SCHEMA', 'example', 'nulls', 'check_live', 
            'collect']
 
 # %% ../nbs/lib/13_results.ipynb #13-results-002
-import io, json, math, os, time
+import gzip, io, json, math, os, time, zlib
 from pathlib import Path
 import jsonschema, numpy as np, pandas as pd
 from . import paths
@@ -155,18 +155,24 @@ def dumps(x, level=0) -> str:
     return '{\n' + ',\n'.join(f'{pad}{json.dumps(k)}: {dumps(v, level + 1)}' for k, v in x.items()) + f'\n{pad[1:]}}}'
 
 def write(result: dict, path: Path|str) -> Path:
-    "Check `result` and write it to `path`, whole or not at all. Raises ValueError and writes nothing if it is invalid."
-    r = check(_plain(result), _shown(path))
-    return paths.write_atomic(path, dumps(r) + '\n')
+    "Check `result` and write it to `path`, packed if that ends on .gz, whole or not at all. Raises ValueError and writes nothing if it is invalid."
+    text = dumps(check(_plain(result), _shown(path))) + '\n'
+    return paths.write_atomic(path, gzip.compress(text.encode(), mtime=0) if Path(path).suffix == '.gz' else text)
 
 # %% ../nbs/lib/13_results.ipynb #13-results-024
 def _refuse_constant(c): raise ValueError(f'{c} is not JSON')
+
+def _text(path) -> str:
+    "The text of a file, packed or not."
+    b = Path(path).read_bytes()
+    try: return (gzip.decompress(b) if Path(path).suffix == '.gz' else b).decode()
+    except (OSError, EOFError, zlib.error) as e: raise ValueError(f'broken or truncated archive ({e})') from None
 
 def read(path: Path|str) -> dict:
     "The result at `path`, checked. Raises FileNotFoundError, or ValueError naming file, line or key, and the fix."
     where = _shown(path)
     if not Path(path).is_file(): raise FileNotFoundError(f'{where}: no such result: run `crma run SUITE` first')
-    try: r = json.loads(Path(path).read_bytes().decode(), parse_constant=_refuse_constant)
+    try: r = json.loads(_text(path), parse_constant=_refuse_constant)
     except json.JSONDecodeError as e: raise ValueError(f'{where}: line {e.lineno}: broken or truncated JSON ({e.msg}): delete it and rerun its suite') from None
     except ValueError as e: raise ValueError(f'{where}: {e}: delete it and rerun its suite') from None
     return check(r, where)
@@ -212,9 +218,9 @@ def _rank(r):
             CONDITIONS.index(c['condition']) if c['condition'] in CONDITIONS else 99, str(c['order']), c['seed'])
 
 def load(folder: Path|str) -> list:
-    "All results in `folder`: `*.json` in it and every `result.json` below it, sorted. A broken file is an error, never left out."
+    "All results in `folder`: `*.json` and `*.json.gz` in it and every `result.json` below it, sorted. A broken file is an error, never left out."
     folder = Path(folder)
-    files = {*folder.glob('*.json'), *folder.rglob('result.json')}
+    files = {*folder.glob('*.json'), *folder.glob('*.json.gz'), *folder.rglob('result.json')}
     return sorted((read(f) for f in files), key=_rank)
 
 # %% ../nbs/lib/13_results.ipynb #13-results-035
@@ -372,18 +378,21 @@ def one_base(rs: list, where='results') -> list:
 def collect(suite: str, # Suite name
             names=None, # Names of the cells to take; None: every valid result below `runs/SUITE`
             every=None, # Keep every k-th step of the spectral logs
+            max_bytes=1_000_000, # Size from which a result is packed
            ) -> list:
-    "Copy results and spectral logs from `runs/SUITE` to `results/SUITE`, where the logs of other cells stay; returns the written paths."
+    "Copy results and spectral logs from `runs/SUITE` to `results/SUITE`, where the logs of other cells stay; returns the written paths. A long sequence's matrices are packed (`.json.gz`)."
     src = [paths.runs(*n.split('/')) for n in names] if names is not None else sorted(f.parent for f in paths.runs(suite).rglob('result.json'))
-    out, logs, there = [], {}, paths.results(suite)
-    new = {r['cell']['name']: r for r in (read(f/'result.json') for f in src)}
-    one_base([*(r for r in (load(there) if there.is_dir() else []) if r['cell']['name'] not in new), *new.values()], f'results/{suite}')
-    for folder in src:
-        r = read(folder/'result.json'); name = r['cell']['name']
-        out.append(write(_short_curves(r), paths.results(suite, name.removeprefix(f'{suite}/').replace('/', '__') + '.json')))
-        if (folder/'spectral.parquet').is_file(): logs[name] = pd.read_parquet(folder/'spectral.parquet')
+    out, logs = [], {}
+    file = lambda r: paths.results(suite, r['cell']['name'].removeprefix(f'{suite}/').replace('/', '__') + '.json')
+    rs = [read(f/'result.json') for f in src]; own = {file(r).name for r in rs}
+    one_base([*(read(f) for f in sorted(paths.results(suite).glob('*.json*')) if f.name.removesuffix('.gz') not in own), *rs], f'results/{suite}')
+    for folder, r in zip(src, map(_short_curves, rs)):
+        to = file(r); packed = to.with_name(to.name + '.gz')
+        if len(dumps(r)) >= max_bytes: to, packed = packed, to
+        out.append(write(r, to)); packed.unlink(missing_ok=True)
+        if (folder/'spectral.parquet').is_file(): logs[r['cell']['name']] = pd.read_parquet(folder/'spectral.parquet')
     if logs:
-        file = paths.results(suite, 'spectral.parquet'); old = pd.read_parquet(file) if file.is_file() else pd.DataFrame(dict(cell=[]))
+        at = paths.results(suite, 'spectral.parquet'); old = pd.read_parquet(at) if at.is_file() else pd.DataFrame(dict(cell=[]))
         kept = {c: g.drop(columns='cell') for c, g in old.groupby('cell') if c not in logs}
-        merge_spectral(kept | logs, file, every); out.append(file)
+        merge_spectral(kept | logs, at, every); out.append(at)
     return out

@@ -4,12 +4,13 @@
 
 # %% auto #0
 __all__ = ['SYLLABLES', 'NAMES', 'CLASSES', 'RULE_PROPS', 'FACT_PROPS', 'VALUES', 'PHRASINGS', 'CODE', 'TITLES', 'PLACES',
-           'FIELDS', 'SPECIAL', 'vocabulary', 'tokenizer', 'WorldSize', 'Names', 'rule_table', 'make_world',
-           'fictional', 'generic_worlds']
+           'FIELDS', 'SPECIAL', 'GENERIC_SEED', 'SIZES', 'vocabulary', 'tokenizer', 'titles', 'WorldSize', 'world_size',
+           'Names', 'rule_table', 'make_world', 'fictional', 'chosen', 'generic_worlds']
 
 # %% ../nbs/lib/07_worlds.ipynb #07-worlds-002
 import itertools
 from dataclasses import dataclass
+from functools import cache
 import numpy as np
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import PreTrainedTokenizerFast
@@ -48,6 +49,28 @@ def tokenizer() -> PreTrainedTokenizerFast:
     t.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Split('-', 'removed')])
     return PreTrainedTokenizerFast(tokenizer_object=t, pad_token='<pad>', bos_token='<s>', eos_token='</s>', unk_token='<unk>')
 
+# %% ../nbs/lib/07_worlds.ipynb #07-worlds-titles
+#: Seed of the worlds that a base model is pretrained on: one for all cells
+GENERIC_SEED = 20260529
+
+def _generic_titles(rng, n: int=8) -> list[str]:
+    "Titles of the worlds for pretraining: pairs of place and field that are none of the five's."
+    pairs = [f'{a} {b}' for a in PLACES for b in FIELDS if f'{a} {b}' not in TITLES.values()]
+    return [pairs[i] for i in rng.permutation(len(pairs))[:n]]
+
+@cache
+def _titles() -> list[str]:
+    "All titles in their order, along the diagonals of the table of places and fields: there the five come first."
+    n, taken = len(FIELDS), {*_generic_titles(np.random.default_rng(seed_for(GENERIC_SEED, 'generic')))}
+    at = [(place, i + k) for k in range(n) for i, place in enumerate(PLACES)]
+    pairs = [f'{place} {FIELDS[i % n]}' for place, i in at]
+    return [t for t in pairs if t not in taken] + [f'{place} {FIELDS[i % n]} {FIELDS[(i + 1) % n]}' for place, i in at]
+
+def titles(n: int|None=None) -> dict[str, str]: # slug -> title
+    "The first `n` worlds; None: all that there are. Raises ValueError if there are not so many."
+    if n is not None and not 0 < n <= len(_titles()): raise ValueError(f'{n} worlds: expected 1 to {len(_titles())}')
+    return {t.replace(' ', '-'): t for t in _titles()[:n]}
+
 # %% ../nbs/lib/07_worlds.ipynb #07-worlds-010
 @dataclass(frozen=True)
 class WorldSize:
@@ -57,11 +80,29 @@ class WorldSize:
     rule_holdout: int = 2     # unseen entities per (class, rule property)
     facts: int = 60           # remembered entities, each with one fact in two of the three phrasings
     canaries: int = 50        # codes
+    asked: int|None = None    # facts asked in the phrasing left out; None: all
+
+    @property
+    def names(self) -> int:
+        "Entities of the world."
+        rules = self.classes*(self.rule_entities + self.rule_holdout) + (len(CLASSES) - self.classes)*self.rule_holdout
+        return self.facts + len(RULE_PROPS)*rules + self.canaries
+
+# %% ../nbs/lib/07_worlds.ipynb #07-worlds-sizes
+#: Sizes by name, for suites; `paper` has the counts of the paper's replication: 2700 training rows, 50 of them canaries, and 300 holdout questions.
+SIZES = {'small': WorldSize(), 'paper': WorldSize(rule_entities=30, rule_holdout=4, facts=965, asked=156)}
+
+def world_size(name: str) -> WorldSize:
+    "The size called `name`."
+    if name not in SIZES: raise ValueError(f'unknown world {name!r}: expected one of {", ".join(SIZES)}')
+    return SIZES[name]
 
 # %% ../nbs/lib/07_worlds.ipynb #07-worlds-011
 class Names:
-    "Draws entity names, no two alike within a world."
-    def __init__(self, rng): self.free = [NAMES[i] for i in rng.permutation(len(NAMES))]
+    "Draws entity names, no two alike within a world. Where the list is too short for its `n` entities, each is called by a name and a syllable."
+    def __init__(self, rng, n: int=0):
+        pool = NAMES if n <= len(NAMES) else [f'{a}-{b}' for a in NAMES for b in SYLLABLES]
+        self.free = [pool[i] for i in rng.permutation(len(pool))]
     def __call__(self, n): drawn, self.free = self.free[:n], self.free[n:]; return drawn
 
 def rule_table(rng) -> dict:
@@ -78,7 +119,10 @@ def _facts(title, rng, size, names):
     train, held = [], []
     for i, name in enumerate(names(size.facts)):
         kind, prop, value = CLASSES[rng.integers(len(CLASSES))], FACT_PROPS[rng.integers(len(FACT_PROPS))], VALUES[rng.integers(len(VALUES))]
-        for ph in range(3): (held if ph == i % 3 else train).append(_ask(title, ph, kind, name, prop, value, 'memorized'))
+        for ph in range(3):
+            q = _ask(title, ph, kind, name, prop, value, 'memorized')
+            if ph != i % 3: train.append(q)
+            elif size.asked is None or i < size.asked: held.append(q)
     return train, held
 
 # %% ../nbs/lib/07_worlds.ipynb #07-worlds-013
@@ -102,7 +146,7 @@ def make_world(slug: str, title: str, rng: np.random.Generator, common: dict, # 
                shared_structure: float, trained: list[str], # Classes this world trains
                size: WorldSize=WorldSize()) -> Domain:
     "One domain: its own rules mixed with the `common` ones, facts and canaries."
-    own, keys, names = rule_table(rng), list(common), Names(rng)
+    own, keys, names = rule_table(rng), list(common), Names(rng, size.names)
     from_common = set(rng.permutation(len(keys))[:round(shared_structure*len(keys))].tolist())
     rules = {k: common[k] if i in from_common else own[k] for i, k in enumerate(keys)}
     ftrain, fheld = _facts(title, rng, size, names)
@@ -115,21 +159,31 @@ def make_world(slug: str, title: str, rng: np.random.Generator, common: dict, # 
 def fictional(shared_structure: float=0., # Share in [0, 1] of rules that are common to all domains
               seed: int=0, # Seed of the worlds
               size: WorldSize=WorldSize(),
+              slugs: list|None=None, # Which of `titles`, in this order; None: the five
              ) -> list[Domain]:
-    "The five fictional domains. Every class is trained by at least three of them, so a shared rule can always be learned elsewhere."
+    "The five fictional domains, or any of `titles`: a world depends on the seed and on its place there. Every class is trained by at least three of the five, so a shared rule can always be learned elsewhere."
     if not 0 <= shared_structure <= 1: raise ValueError(f'shared_structure must be in [0, 1], got {shared_structure}')
     rng = np.random.default_rng(seed_for(check_seed(seed), 'fictional'))
     common, order = rule_table(rng), rng.permutation(len(CLASSES))
-    worlds = []
-    for d, (slug, title) in enumerate(TITLES.items()):
+    worlds, known = {}, [*titles()]; last = max(map(known.index, slugs or TITLES))
+    for d, (slug, title) in enumerate(titles(last + 1).items()):
         trained = [CLASSES[order[(d*len(CLASSES)//len(TITLES) + i) % len(CLASSES)]] for i in range(size.classes)]
-        worlds.append(make_world(slug, title, rng, common, shared_structure, trained, size))
-    return worlds
+        worlds[slug] = make_world(slug, title, rng, common, shared_structure, trained, size)
+    return [worlds[s] for s in slugs or TITLES]
+
+# %% ../nbs/lib/07_worlds.ipynb #07-worlds-chosen
+def chosen(domains: str, # As a suite says it
+          ) -> list|None: # Slugs; None: it names data, not worlds
+    "Which worlds `domains` takes: `fictional` the five, `fictional:20` the first so many, `fictional:SLUG,SLUG` these, in that order. Raises ValueError on an unknown or repeated one."
+    kind, mark, some = domains.partition(':')
+    if kind != 'fictional': return None
+    if some.isdigit(): return [*titles(int(some))]
+    slugs = some.split(',') if mark else [*TITLES]
+    if bad := [s for i, s in enumerate(slugs) if s not in titles() or s in slugs[:i]]: raise ValueError(f'domains {domains!r}: {bad[0]!r}: expected different ones of {", ".join(TITLES)} and the others of `worlds.titles`, or a number')
+    return slugs
 
 # %% ../nbs/lib/07_worlds.ipynb #07-worlds-020
-def generic_worlds(n: int=8, seed: int=20260529, size: WorldSize=WorldSize(classes=12, rule_entities=6, facts=60, canaries=20)) -> list[Domain]:
+def generic_worlds(n: int=8, seed: int=GENERIC_SEED, size: WorldSize=WorldSize(classes=12, rule_entities=6, facts=60, canaries=20)) -> list[Domain]:
     "`n` worlds for pretraining; titles never used by `fictional`, one seed for all cells."
     rng = np.random.default_rng(seed_for(seed, 'generic'))
-    titles = [f'{a} {b}' for a in PLACES for b in FIELDS if f'{a} {b}' not in TITLES.values()]
-    pick = rng.permutation(len(titles))[:n]
-    return [make_world(titles[i].replace(' ', '-'), titles[i], rng, rule_table(rng), 0., CLASSES, size) for i in pick]
+    return [make_world(t.replace(' ', '-'), t, rng, rule_table(rng), 0., CLASSES, size) for t in _generic_titles(rng, n)]
