@@ -64,9 +64,9 @@ def run_matrices(r: dict, kind: str='all'):
 
 # %% ../nbs/lib/15_plots.ipynb #15-plots-011
 def heatmap(matrix: list, domains: list, ax, cmap: str='mako', title: str='', **kw):
-    "A (T x T) matrix with its values; what was not asked stays white."
+    "A (T x T) matrix, with its values up to twelve domains; what was not asked stays white."
     a, names = results.nan_array(matrix), [short(d) for d in domains]
-    sns.heatmap(a, mask=np.isnan(a), annot=True, fmt='.2f', cmap=cmap, cbar=False, ax=ax, xticklabels=names, yticklabels=[f'after {n}' for n in names], annot_kws=dict(size=8), **kw)
+    sns.heatmap(a, mask=np.isnan(a), annot=len(names) <= 12, fmt='.2f', cmap=cmap, cbar=False, ax=ax, xticklabels=names, yticklabels=[f'after {n}' for n in names], annot_kws=dict(size=8), **kw)
     ax.set_title(title); ax.tick_params(length=0); ax.tick_params(axis='y', labelrotation=0)
 
 # %% ../nbs/lib/15_plots.ipynb #15-plots-014

@@ -22,7 +22,7 @@ from .layer import CrmaLayer, distance
 from .metrics import answer_scores
 from .methods import Method
 from .model import ContinualModel, fingerprint
-from .repro import device_name, seed_for, versions
+from .repro import device_name, peak_memory_mb, seed_for, versions
 
 # %% ../nbs/lib/11_train.ipynb #11-train-005
 PARTS = {'crma_logits': 'lr_mix', 'crma_alpha': 'lr_mix', 'crma_gate': 'lr_gate', 'crma_read': 'lr_read', 'crma_write': 'lr_read'}
@@ -309,13 +309,16 @@ class Sequence:
 
     def task(self, t: int):
         "Train and ask after task t."
-        self.counts.append(one_task(self.cm, self.method, self.board, self.tokenizer, t, self.seed, self.log))
+        count, asked = one_task(self.cm, self.method, self.board, self.tokenizer, t, self.seed, self.log), self.board.seconds
         self.log.certify()
         if self.cm.bank: self.states.append(self.cm.bank.operator())
         ask_all(self.cm, self.method, self.board, t, min(t + 2, self.T))
+        self.counts.append(count | dict(asked=self.board.seconds - asked, at=time.time() - self.start, memory_mb=peak_memory_mb()))
 
     def timings(self) -> dict:
-        return dict(train_s=round(sum(c['seconds'] for c in self.counts), 2), eval_s=round(self.board.seconds, 2), wall_s=round(time.time() - self.start, 2),
+        "Seconds in all; `per_task`: training, asking, the clock at the end, and the greatest memory of the process until then."
+        each = {k: [round(c[of], 2) for c in self.counts] for k, of in dict(train_s='seconds', eval_s='asked', wall_s='at', memory_mb='memory_mb').items()}
+        return dict(per_task=each, train_s=round(sum(c['seconds'] for c in self.counts), 2), eval_s=round(self.board.seconds, 2), wall_s=round(time.time() - self.start, 2),
                     steps=self.log.step, resumed=self.resumed)
 
 # %% ../nbs/lib/11_train.ipynb #11-train-024
