@@ -27,12 +27,12 @@ readme: .venv/.installed ## write README.md from nbs/index.ipynb
 	@$(BIN)/python .ci/readme.py --write
 
 # nbdev would install Quarto with sudo if it were missing, and rewrite README.md if it looked older than index.ipynb
-site: .venv/.installed ## build the web site into _docs (needs Quarto)
-	@$(BIN)/python .ci/check.py lint readme
-	@command -v quarto >/dev/null || { echo "make site: Quarto is not on PATH. Get it at https://quarto.org/docs/get-started/ and call make site again; nothing else here needs it."; exit 1; }
+site: .venv/.installed ## build the web site into _docs (needs Quarto) and check its pages
+	@$(BIN)/python .ci/check.py lint readme site
+	@command -v quarto >/dev/null || { echo "make site: the inputs are in order, but Quarto, which builds the pages, is not on PATH. Get it at https://quarto.org/docs/get-started/ and call make site again; nothing else here needs it."; exit 1; }
 	@touch README.md
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/nbdev_docs
-	@$(BIN)/python .ci/pages.py _docs
+	@$(BIN)/python .ci/site.py _docs
 
 # torch comes first and pinned, so that no later requirement can pull another build of it
 .venv/.installed: settings.ini setup.py constraints.txt

@@ -2,7 +2,7 @@
 
 A check is a function that yields its problems, one line each. Every notebook is a test of its own. The last line reads
 `N passed, N failed`, and `, N skipped` where notebooks left something out and said why. Nothing in the checkout is changed."""
-import ast, hashlib, io, json, os, posixpath, re, shutil, subprocess, sys, tempfile, time, tokenize, urllib.parse
+import ast, hashlib, importlib.util, io, json, os, posixpath, re, shutil, subprocess, sys, tempfile, time, tokenize, urllib.parse
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
@@ -142,6 +142,15 @@ def _():
             if o['output_type'] == 'error': yield f'{n}: cell {i} ends on {o.get("ename")}: {o.get("evalue", "")[:80]}'
 
 
+@check('lint: figures have words')
+def _():
+    "A cell that stores an image says in `#| fig-alt` what it shows (an <img> in HTML in its alt): for those who do not see it. `.ci/site.py` asks the same of the built pages."
+    for n in notebooks():
+        for i, src, c in cells(n):
+            kinds = {k.split('/')[0] for o in c['outputs'] for k in o.get('data', {})}
+            if 'image' in kinds and not has(src, 'fig-alt', 'fig-cap'): yield f'{n}: cell {i} stores a figure: describe it in a line `#| fig-alt: "..."`'
+
+
 @check('lint: one page and one module per notebook')
 def _():
     "Page addresses are lower-cased stems without their number, so they must differ within a folder; so must module names."
@@ -245,6 +254,16 @@ def _():
                 if not readme.is_local(m[2]): continue
                 target = posixpath.normpath(posixpath.join(posixpath.dirname(n), urllib.parse.unquote(m[2].partition('#')[0])))
                 if target not in there: yield f'{n}: links to {m[2]}, which is not in the repository'
+
+
+# The site -----------------------------------------------------------------------------------------------------------------------------
+
+@check('site: planted faults are found')
+def _():
+    "`.ci/site.py`, which `make site` runs on the built pages, finds each kind of fault and sees none on a clean page. Needs no Quarto."
+    spec = importlib.util.spec_from_file_location('built_site', ROOT/'.ci/site.py')
+    site = importlib.util.module_from_spec(spec); spec.loader.exec_module(site)
+    yield from site.self_test()
 
 
 # Notebooks ----------------------------------------------------------------------------------------------------------------------------
