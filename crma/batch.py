@@ -10,9 +10,9 @@ __all__ = ['RESOURCES', 'ATTEMPTS', 'suite_names', 'load_suite', 'experiment_pat
 import contextlib, importlib.util, itertools, json, logging, math, os, re, secrets, shutil, signal, sys, tempfile, threading, time, traceback
 from dataclasses import dataclass, field
 from pathlib import Path
+from . import checkpoint, paths, repro, results  # before nbformat: it imports jsonschema, which `results` does in a tenth of the time
 import nbformat, pandas as pd, papermill, yaml
 from traitlets.config import Config
-from . import checkpoint, paths, repro, results
 from .cluster import cluster, cores, gpus, is_run, only_run
 
 # %% ../nbs/lib/14_batch.ipynb #14-batch-005

@@ -8,10 +8,22 @@ __all__ = ['VERSION', 'CONDITIONS', 'SCHEMA', 'example', 'nulls', 'check_live', 
            'collect']
 
 # %% ../nbs/lib/13_results.ipynb #13-results-002
-import gzip, io, json, math, os, time, zlib
+import contextlib, gzip, io, json, math, os, sys, time, zlib
 from pathlib import Path
-import jsonschema, numpy as np, pandas as pd
+import numpy as np, pandas as pd
 from . import paths
+
+# %% ../nbs/lib/13_results.ipynb #13-results-jsonschema
+@contextlib.contextmanager
+def _without(module: str):
+    "Within the block an import of `module` fails, unless it is there already."
+    new = module not in sys.modules and sys.modules.setdefault(module) is None
+    try: yield
+    finally:
+        if new: del sys.modules[module]
+
+# jsonschema takes along what can check web addresses if it is installed, and that builds its grammar for three seconds in every process; no schema here has such a format
+with _without('rfc3987_syntax'): import jsonschema
 
 # %% ../nbs/lib/13_results.ipynb #13-results-005
 #: Version of the result schema; a file of another version is never reused.
