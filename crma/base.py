@@ -155,6 +155,7 @@ def load(name: str, # 'fictional-base', 'pocket-base', a registered model such a
     model.config.use_cache = False
     return model.eval(), tok
 
+# %% ../nbs/lib/08_base.ipynb #08-base-identity
 def weights_sha256(name: str) -> str|None:
     "sha256 of an embedded base's weights in one file; None for a hub model, whose revision identifies it."
     if at := shipped(name): return json.loads((at/'base.json').read_text())['sha256']

@@ -15,10 +15,6 @@ from torch.func import functional_call
 from torch.nn import functional as F
 from .data import collate
 from .metrics import subspace_overlap
-from .metrics import subspace_overlap
-from .metrics import subspace_overlap
-from .metrics import subspace_overlap
-from .metrics import subspace_overlap
 from .methods import Method, Naive, Settings, condition
 from .repro import seed_for
 

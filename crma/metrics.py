@@ -10,9 +10,6 @@ __all__ = ['backward_transfer', 'forward_transfer', 'chaudhry_forgetting', 'rela
 import numpy as np, torch
 import torch.nn.functional as F
 from scipy.linalg import subspace_angles
-from scipy.linalg import subspace_angles
-from scipy.linalg import subspace_angles
-from scipy.linalg import subspace_angles
 
 # %% ../nbs/lib/09_metrics.ipynb #09-metrics-007
 def backward_transfer(S) -> float: # (T, T) scores, T >= 2
