@@ -53,13 +53,14 @@ _MARKS = {'✔': 'yes', '✘': 'no', '○': 'open'}
 
 def table(rows: list, # Dicts; columns in the order in which they first come
           text: str='', # Caption
-          missing: str='–'):
+          missing: str='–',
+          whole: bool=False): # Keep the first entries on one line
     "Rows as an HTML table. A first entry is written once for a block of rows; rows that begin with `paper` are set apart. Nothing without rows."
     if not rows: return
     columns, last, body = list(dict.fromkeys(k for r in rows for k in r)), None, ''
     for r in rows:
         first = r[columns[0]]; kind = 'paper '*str(first).startswith('paper') + 'block'*(first != last)
-        shown = [first if first != last else '', *(r.get(c, missing) for c in columns[1:])]; last = first
+        shown = [(str(first).replace(' ', '\u00a0') if whole else first) if first != last else '', *(r.get(c, missing) for c in columns[1:])]; last = first
         body += f'<tr class="{kind}">' + ''.join(f'<td>{minus(str(x))}</td>' for x in shown) + '</tr>\n'
     for m, c in _MARKS.items(): body = body.replace(m, f'<span class="{c}">{m}</span>')
     display(HTML(f'<table class="crma"><thead><tr>{"".join(f"<th>{c}</th>" for c in columns)}</tr></thead>\n<tbody>{body}</tbody></table>')); caption(text)

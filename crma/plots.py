@@ -278,7 +278,7 @@ def pareto(f: pd.DataFrame, # Rows of `results.frontier`
             for _, r in g[(g.point == d[0]) & (g.condition == d[1])].iterrows():
                 err = lambda k: [[max(r[k] - r[f'{k}_lo'], 0)], [max(r[f'{k}_hi'] - r[k], 0)]] if np.isfinite(r[f'{k}_lo']) else None
                 ax.errorbar(r.drift, r.gain, xerr=err('drift'), yerr=err('gain'), fmt=marks[i % len(marks)], ms=6, lw=.7, color=palette[d], label=label(*d))
-        ax.set_xscale('symlog', linthresh=1); ax.axvline(0, c='k', lw=.5); ax.axvline(.5, c='k', lw=.5, ls=':'); ax.set(title=f'shared structure {sh:g}', xlabel='drift of memorized facts (%)'); ax.grid(lw=.2)
+        _signed(ax, 'x'); ax.axvline(0, c='k', lw=.5); ax.axvline(.5, c='k', lw=.5, ls=':'); ax.set(title=f'shared structure {sh:g}', xlabel='drift of memorized facts (%)'); ax.grid(lw=.2)
     axs[0, 0].set_ylabel('gain over FROZEN (nats per answer token)')
     handles = {}
     for ax in axs[0]: handles |= dict(zip(*reversed(ax.get_legend_handles_labels())))
