@@ -139,9 +139,8 @@ def cluster(workers: int=None, # None: as many as fit here; one job under slurm,
     # how often a cell may lose its worker is for run_cell to say, which knows whether it got any further
     # a Ctrl-C reaches every process of the terminal: what it means is for the one that the user started to say
     ignore = 'import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)'
-    ours = {'distributed.worker.preload': [*_flat(settings or {}).get('distributed.worker.preload', ()), ignore], 'distributed.scheduler.allowed-failures': 10**6, 'distributed.worker.daemon': False, 'distributed.nanny.pre-spawn-environ': thread_env(threads),
-            **_QUIET}
-    with tempfile.TemporaryDirectory(prefix='crma-', ignore_cleanup_errors=True) as tmp, dask.config.set(_flat(settings or {})), dask.config.set(ours), \
+    ours = {'distributed.worker.preload': [*_flat(settings or {}).get('distributed.worker.preload', ()), ignore], 'distributed.scheduler.allowed-failures': 10**6, 'distributed.worker.daemon': False, 'distributed.nanny.pre-spawn-environ': thread_env(threads)}
+    with tempfile.TemporaryDirectory(prefix='crma-', ignore_cleanup_errors=True) as tmp, dask.config.set(_QUIET), dask.config.set(_flat(settings or {})), dask.config.set(ours), \
          EXECUTORS[executor](workers, threads, tmp) as c:
         check_address(c.scheduler_address)
         with Client(c, set_as_default=False) as client:
