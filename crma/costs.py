@@ -34,13 +34,13 @@ def tokens(p: dict, domain: str) -> tuple: # (training rows, their tokens, token
     return len(found[0]), *(sum(min(math.ceil(c/CHARACTERS), p['max_length']) for c in part) for part in found), True
 
 # %% ../nbs/lib/14c_costs.ipynb #14c-costs-006
-def work(cell: batch.Cell) -> dict: # steps, trained and evaluated tokens; known: were the data here?
+def work(cell: batch.Cell) -> dict: # steps, batches, trained and evaluated tokens; known: were the data here?
     "Work of one cell; JOINT trains all domains at once, the others one after another; each task ends with the questions of all domains so far and the next."
     p = cell.parameters
-    t = [tokens(p, d) for d in domains(p)]; T = len(t)
+    t = [tokens(p, d) for d in domains(p)]; T, batches = len(t), [math.ceil(x[0]/p['batch_size']) for x in t]
     asked = sum(t[j][2] for i in range(T) for j in range(min(i + 2, T))) + sum(x[2] for x in t)*(5 if 'modular' in cell.condition else 1)
-    steps = p['epochs']*sum(math.ceil(math.ceil(x[0]/p['batch_size'])/p['accumulation']) for x in t)
-    return dict(steps=steps, trained=p['epochs']*sum(x[1] for x in t), evaluated=asked, known=all(x[3] for x in t))
+    return dict(steps=p['epochs']*sum(math.ceil(b/p['accumulation']) for b in batches), batches=p['epochs']*sum(batches),
+                trained=p['epochs']*sum(x[1] for x in t), evaluated=asked, known=all(x[3] for x in t))
 
 # %% ../nbs/lib/14c_costs.ipynb #14c-costs-008
 def _gpu(cell: batch.Cell, w: dict, n: int, gib: float, tflops: float) -> str:
@@ -48,7 +48,7 @@ def _gpu(cell: batch.Cell, w: dict, n: int, gib: float, tflops: float) -> str:
     p = cell.parameters
     need = models.memory(cell.model, p['quantization'], p['dtype'], p['lora_rank'], p['batch_size'], p['max_length'], p['checkpointing'], p['optimizer'], p['n_streams'], p['stream_rank'], len(domains(p)))['total']
     if need > .9*gib: return f'needs {need:.0f} GiB'
-    return f"{need:.0f} GiB, {n*models.hours(cell.model, w['trained'], w['evaluated'], tflops, checkpointing=p['checkpointing']):.1f} h"
+    return f"{need:.0f} GiB, {n*models.hours(cell.model, w['trained'], w['evaluated'], tflops, checkpointing=p['checkpointing'], batches=w['batches']):.1f} h"
 
 def costs(cells: list) -> pd.DataFrame:
     "One row per registered model in the plan."
