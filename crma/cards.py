@@ -94,11 +94,12 @@ def results_text(runs: list) -> str:
     "Loss and exact match of each domain right after its training and at the end, drift, transfer, and the verdict."
     r = results.check(runs[0]); m, t = r['matrices']['all'], results.table(runs[:1]).iloc[0]
     loss, em = (results.nan_array(m[k]) for k in ('loss', 'em'))
-    rows = [{'domain': d, 'questions': m['n'][j], 'loss right after': loss[j, j], 'loss at the end': loss[-1, j], 'drift, %': x, 'exact match right after': em[j, j], 'exact match at the end': em[-1, j]}
-            for j, (d, x) in enumerate(zip(r['domains'], relative_drift(loss).tolist()))]
+    drift, apart = relative_drift(loss), not math.isnan(t.drift_mean)  # JOINT trains all domains at once: nothing is old
+    rows = [{'domain': d, 'questions': m['n'][j]} | ({'loss right after': loss[j, j]} if apart else {}) | {'loss at the end': loss[-1, j]} | ({'drift, %': float(drift[j]), 'exact match right after': em[j, j]} if apart else {})
+            | {'exact match at the end': em[-1, j]} for j, d in enumerate(r['domains'])]
     budget = ((r['substrate'] or {}).get('budget') or {}).get('spent') or []
     lines = [f'Suite `{t.suite}`, {t.condition.upper()}{", " + t.setting if t.setting else ""}, seed {t.seed}, holdout questions, loss in nats per token:', markdown(rows),
-             f'Old domains: mean drift {_shown(t.drift_mean)} % (positive: forgotten), backward transfer {_shown(t.bwt_loss)} nats (positive: improved), {_shown(t.bwt_em)} in exact match. One seed has no interval.',
+             f'Old domains: mean drift {_shown(t.drift_mean)} % (positive: forgotten), backward transfer {_shown(t.bwt_loss)} nats (positive: improved), {_shown(t.bwt_em)} in exact match. One seed has no interval.' if apart else None,
              f'Of a drift budget of {r["substrate"]["budget"]["limit"]}, the tasks spent at most, in any layer: {", ".join(_shown(max(x)) if x else "-" for x in budget)}.' if budget else None, verdict(runs)]
     return '\n\n'.join(l for l in lines if l)
 

@@ -65,15 +65,21 @@ def _decides(text: str) -> dict:
     "What in a suite file decides what runs and what is tested: all but its comments."
     return yaml.load(text, batch._Loader)
 
+def _same_defaults(then: dict, now: dict) -> bool:
+    "Whether default.yaml still says what it said; parameters may have been added."
+    return then | dict(parameters=None) == now | dict(parameters=None) and all(k in now['parameters'] and now['parameters'][k] == v for k, v in then['parameters'].items())
+
 def same_at(sha: str, suite: str) -> bool|None:
-    "Whether the suite's file at a commit says what it says now; None if this clone does not have the commit."
-    file = paths.suites(f'{suite}.yaml')
+    "Whether the suite's file, and the defaults that it extends, said at a commit what they say now; None if this clone does not have the commit."
     def git(*a): return subprocess.run(['git', '-C', str(paths.root()), *a], capture_output=True, text=True, timeout=20)
     try:
         if git('cat-file', '-e', f'{sha}^{{commit}}').returncode: return None
-        then = git('show', f'{sha}:{file.relative_to(paths.root()).as_posix()}')
+        for name, same in ((suite, dict.__eq__), ('default', _same_defaults)):
+            file = paths.suites(f'{name}.yaml')
+            then = git('show', f'{sha}:{file.relative_to(paths.root()).as_posix()}')
+            if then.returncode or not same(_decides(then.stdout), _decides(file.read_text())): return False
     except (OSError, subprocess.TimeoutExpired): return None
-    return then.returncode == 0 and _decides(then.stdout) == _decides(file.read_text())
+    return True
 
 def ran(suite: str) -> dict: # planned, found: counts; missing, other: names of cells; dirty: names; before: {commit: bool or None}
     "What of a registered suite is in `results/`, beside what it planned."
