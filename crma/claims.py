@@ -4,12 +4,12 @@
 
 # %% auto #0
 __all__ = ['PART', 'VERDICTS', 'STATISTICS', 'PAPER', 'EVIDENCE', 'ILLPOSED', 'FACTS', 'answer', 'verdict', 'cells', 'drift',
-           'worst', 'spared', 'nearer', 'lost', 'transfer', 'transfer_em', 'gain', 'first', 'ahead', 'start', 'toggled',
-           'norm', 'above', 'lipschitz', 'evidence', 'source', 'measured', 'made', 'load', 'norms', 'kept_per_task',
-           'routed', 'paper_gain_less_drift', 'paper_frozen_drift', 'paper_domains', 'paper_first', 'paper_end', 'gap',
-           'paper_arithmetic', 'paper_pairs', 'paper_grading', 'paper_sizes', 'smallest_p', 'floor', 'indifferent',
-           'blind', 'number', 'check', 'claims', 'gathered', 'command', 'judge', 'status', 'gaps', 'ledger', 'text',
-           'write', 'stale', 'bill']
+           'worst', 'spared', 'nearer', 'lost', 'transfer', 'transfer_em', 'gain', 'first', 'ahead', 'recalled',
+           'outscored', 'start', 'toggled', 'norm', 'above', 'lipschitz', 'evidence', 'source', 'measured', 'made',
+           'load', 'norms', 'kept_per_task', 'routed', 'paper_gain_less_drift', 'paper_frozen_drift', 'paper_domains',
+           'paper_first', 'paper_end', 'gap', 'paper_arithmetic', 'paper_pairs', 'paper_grading', 'paper_sizes',
+           'smallest_p', 'floor', 'indifferent', 'blind', 'number', 'check', 'claims', 'gathered', 'command', 'judge',
+           'status', 'gaps', 'ledger', 'text', 'write', 'stale', 'bill']
 
 # %% ../nbs/lib/21_claims.ipynb #21-claims-002
 import json, math
@@ -79,6 +79,11 @@ def transfer_em(r, ref=None): "Backward transfer, exact match."; return Continua
 def gain(r, ref): "By how much lower the holdout loss at the end is than that of `ref`, %."; return float(100*(1 - _loss(r)[-1].mean()/_loss(ref)[-1].mean()))
 def first(r, ref): "By how much higher the loss of the first domain right after its training is, %."; return float(100*(_loss(r)[0, 0]/_loss(ref)[0, 0] - 1))
 def ahead(r, ref): "By how much more of the first domain is answered exactly at the end."; return float(_em(r)[-1, 0] - _em(ref)[-1, 0])
+def recalled(r, ref=None):
+    "Share of the memorized facts that are answered exactly at the end; None where questions are of no such kind."
+    return float(np.mean(results.nan_array(r['matrices']['memorized']['em'])[-1])) if 'memorized' in r['matrices'] else None
+
+def outscored(r, ref): "By how much more of all domains is answered exactly at the end."; return float(np.mean(_em(r)[-1]) - np.mean(_em(ref)[-1]))
 def start(r, ref): "Greatest difference from `ref` in any loss before training, nats."; return float(np.abs(np.subtract(*(x['matrices']['all']['untrained']['loss'] for x in (r, ref)))).max())
 
 def toggled(r, ref=None):
@@ -92,7 +97,7 @@ def lipschitz(r, ref=None): "Greatest Lipschitz constant of a block, its residua
 
 # %% ../nbs/lib/21_claims.ipynb #21-claims-020
 STATISTICS = {f.__name__: (f, unit) for f, unit in ((drift, '%'), (worst, '%'), (spared, 'points'), (nearer, 'points'), (lost, 'exact match'), (transfer, 'nats'), (transfer_em, 'exact match'), (gain, '%'),
-              (first, '%'), (ahead, 'exact match'), (start, 'nats'), (toggled, 'points'), (norm, ''), (above, ''), (lipschitz, ''))}
+              (first, '%'), (ahead, 'exact match'), (recalled, 'share'), (outscored, 'exact match'), (start, 'nats'), (toggled, 'points'), (norm, ''), (above, ''), (lipschitz, ''))}
 
 def evidence(where: str, values, # One value per seed or run
              unit='', source='', of='', spread='t', # 't' or 'range'
