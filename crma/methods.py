@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['CHOICES', 'METHODS', 'Settings', 'settings', 'Method', 'build', 'rows', 'begin_task', 'end_task', 'answering',
-           'extra_loss', 'after_backward', 'state', 'load_state', 'Ensemble', 'speaker', 'condition', 'method',
-           'Frozen', 'Modular', 'Naive', 'Joint', 'lora_parameters', 'substrate_parameters', 'FrozenWide',
+           'hidden', 'extra_loss', 'after_backward', 'state', 'load_state', 'Ensemble', 'speaker', 'condition',
+           'method', 'Frozen', 'Modular', 'Naive', 'Joint', 'lora_parameters', 'substrate_parameters', 'FrozenWide',
            'ModularFree', 'ModularFrozenAfter1', 'Inheriting', 'Inherit', 'ModularInherit']
 
 # %% ../nbs/lib/10_methods.ipynb #10-methods-002
@@ -60,6 +60,7 @@ class Settings:
     drift_measure: str = 'operator'
     penalty: float|None = None       # weight of a baseline's penalty (`crma.baselines`); None: the baseline's own
     ensemble: float|None = None      # all kept LoRAs answer, the domain's own with exp(ensemble) times the weight; None: its own alone
+    nearness: float = 0.             # weight, in an ensemble, of how near a question is to what each LoRA was trained on
     buffer: float = .05              # share of each old task's rows that a rehearsing baseline keeps
 
 # %% ../nbs/lib/10_methods.ipynb #10-methods-between
@@ -89,6 +90,7 @@ def settings(**kw) -> Settings:
             raise ValueError(f'setting {k}={v!r}: expected a finite number, positive for counts')
         if k in ('lora_off', 'buffer') and v > 1: raise ValueError(f'setting {k}={v!r}: expected a share in [0, 1]')
         if isinstance(v, str): _check_choice(k, v)
+    if kw.get('nearness') and kw.get('ensemble') is None: raise ValueError(f"setting nearness={kw['nearness']}: it weighs the LoRAs of an ensemble: set ensemble, to 0 if the domain's own has no advantage")
     return Settings(**kw)
 
 # %% ../nbs/lib/10_methods.ipynb #10-methods-009
@@ -98,7 +100,7 @@ class Method:
     trains_on = False  # a later task goes on with an earlier one's LoRA
     together = False   # several LoRAs answer at once
 
-    def __init__(self, s: Settings=Settings(), seed: int=0): self.s, self.seed = s, seed
+    def __init__(self, s: Settings=Settings(), seed: int=0): self.s, self.seed, self.near = s, seed, {}
 
     def substrate(self) -> CrmaConfig|None:
         "Configuration of the substrate; None without one."
@@ -136,11 +138,19 @@ def begin_task(self: Method, cm: ContinualModel, t: int, domains: list):
 def end_task(self: Method, cm: ContinualModel, t: int, domains: list, batches=None):
     "Close task t; `batches` are its encoded training examples."
     cm.end_task(batches)
+    if self.s.nearness and batches: self.near[domains[t].name] = torch.cat([hidden(cm, b)[:, :-1][b['labels'][:, 1:] != -100] for b in batches]).cpu()
 
 def answering(self: Method, cm: ContinualModel, name: str):
     "Context in which the model answers for domain `name`."
     if (a := self.adapter_for(cm, name)) is None: return cm.adapters_disabled()
     cm.use(a); return nullcontext(cm)
+
+@torch.no_grad()
+def hidden(cm: ContinualModel, inputs: dict) -> torch.Tensor: # (b, t, d) float32
+    "Hidden states of the base, without LoRA and substrate, after two thirds of its layers; they are the same at any time."
+    with cm.adapters_disabled(), cm.substrate_disabled() if cm.bank else nullcontext():
+        h = cm.model(input_ids=inputs['input_ids'], attention_mask=inputs['attention_mask'], output_hidden_states=True).hidden_states
+    return h[round(2/3*(len(h) - 1))].float()
 
 for f in (build, rows, begin_task, end_task, answering): setattr(Method, f.__name__, f)
 
@@ -153,27 +163,36 @@ def after_backward(self: Method, cm: ContinualModel):
 
 def state(self: Method) -> dict:
     "Tensors beyond the model's that later tasks need; a checkpoint holds them."
-    return {}
+    return {f'near/{name}': h for name, h in self.near.items()}
 
 def load_state(self: Method, tensors: dict):
     "Take back what `state` gave."
+    self.near = {n.removeprefix('near/'): h for n, h in tensors.items() if n.startswith('near/')}
 
 for f in (extra_loss, after_backward, state, load_state): setattr(Method, f.__name__, f)
 
 # %% ../nbs/lib/10_methods.ipynb #10-methods-ensemble
 class Ensemble:
     "The LoRAs of a continual model, answering each token together. Called like the model; its `logits` are the log-probabilities of the mixture."
-    SHARPNESS = 2.  # weight of a LoRA: exp(-SHARPNESS * entropy in nats)
     def __init__(self, cm: ContinualModel, own: str, # The LoRA whose domain is asked
-                 prior: float): # log of its advantage, in nats
-        self.cm, self.own, self.prior = cm, own, prior
+                 prior: float, # log of its advantage, in nats
+                 nearness: float=0., # nats per unit of distance
+                 near: dict={}): # LoRA -> (n, d) hidden states of its training answers
+        self.cm, self.own, self.prior, self.nearness, self.means = cm, own, prior, nearness, {k: h.mean(0) for k, h in near.items()}
+        if nearness: self.scale = torch.cat([near[k] - m for k, m in self.means.items()]).std(0); self.near = {k: (near[k] - m)/self.scale for k, m in self.means.items()}
     def parameters(self): return self.cm.model.parameters()
     def eval(self): self.cm.model.eval(); return self
+
+    def distances(self, inputs: dict) -> dict: # LoRA -> (b, t, 1)
+        "Of each token from the nearest that a LoRA was trained to answer at."
+        h = hidden(self.cm, inputs); x = (h - self.means[self.own].to(h.device))/self.scale.to(h.device)
+        return {k: torch.cdist(x.flatten(0, 1), n.to(x.device)).amin(-1).view(*x.shape[:2], 1)/x.shape[-1]**.5 for k, n in self.near.items()}
+
     def __call__(self, **inputs) -> SimpleNamespace: # logits (b, t, v)
-        mix = norm = None
+        mix, norm, far = None, None, self.distances(inputs) if self.nearness else {}
         for name in self.cm.tasks:  # a running sum: memory does not grow with the tasks
             self.cm.use(name); logp = self.cm.model(**inputs).logits.float().log_softmax(-1)
-            w = self.SHARPNESS*(logp.exp()*logp).sum(-1, keepdim=True) + self.prior*(name == self.own)
+            w = (logp.exp()*logp).sum(-1, keepdim=True) + self.prior*(name == self.own) - self.nearness*far.get(name, 0.)
             mix, norm = (w + logp, w) if mix is None else (torch.logaddexp(mix, w + logp), torch.logaddexp(norm, w))
         self.cm.use(self.own)
         return SimpleNamespace(logits=mix - norm)
@@ -181,7 +200,7 @@ class Ensemble:
 def speaker(self: Method, cm: ContinualModel, name: str):
     "What is asked within `answering`: the model, or an `Ensemble` of its LoRAs."
     own = self.adapter_for(cm, name)
-    return cm.model if self.s.ensemble is None or self.together or own is None or len(cm.tasks) < 2 else Ensemble(cm, own, self.s.ensemble)
+    return cm.model if self.s.ensemble is None or self.together or own is None or len(cm.tasks) < 2 else Ensemble(cm, own, self.s.ensemble, self.s.nearness, self.near)
 Method.speaker = speaker
 
 # %% ../nbs/lib/10_methods.ipynb #10-methods-012
