@@ -6,10 +6,10 @@
 __all__ = ['PART', 'VERDICTS', 'STATISTICS', 'PAPER', 'EVIDENCE', 'ILLPOSED', 'FACTS', 'answer', 'verdict', 'cells', 'drift',
            'worst', 'spared', 'nearer', 'lost', 'transfer', 'transfer_em', 'gain', 'first', 'ahead', 'recalled',
            'outscored', 'start', 'toggled', 'norm', 'above', 'lipschitz', 'evidence', 'source', 'measured', 'made',
-           'load', 'norms', 'kept_per_task', 'routed', 'paper_gain_less_drift', 'paper_frozen_drift', 'paper_domains',
-           'paper_first', 'paper_end', 'gap', 'paper_arithmetic', 'paper_pairs', 'paper_grading', 'paper_sizes',
-           'smallest_p', 'floor', 'indifferent', 'blind', 'number', 'check', 'claims', 'gathered', 'command', 'judge',
-           'status', 'gaps', 'ledger', 'text', 'write', 'stale', 'bill']
+           'load', 'norms', 'kept_per_task', 'routed', 'retrieved', 'paper_gain_less_drift', 'paper_frozen_drift',
+           'paper_domains', 'paper_first', 'paper_end', 'gap', 'paper_arithmetic', 'paper_pairs', 'paper_grading',
+           'paper_sizes', 'smallest_p', 'floor', 'indifferent', 'blind', 'number', 'check', 'claims', 'gathered',
+           'command', 'judge', 'status', 'gaps', 'ledger', 'text', 'write', 'stale', 'bill']
 
 # %% ../nbs/lib/21_claims.ipynb #21-claims-002
 import json, math
@@ -152,6 +152,20 @@ def routed() -> list:
                                  ('CLINC150 border questions', r['domains']['boundary']), ('five domains without titles', r['titles']['suite']['none']))
     return [dict(where=k, of='router', mean=float(f"{v['right']/v['n']:.8g}"), **{n: float(f'{x:.8g}') for n, x in zip(('lo', 'hi'), stats.wilson(v['right'], v['n']))}, n=v['n'], unit='share', source='results/routing.json') for k, v in rows]
 
+def retrieved() -> list:
+    "Share of holdout questions on which retrieval beats a LoRA, seed by seed: with ties as half a win, and among the pairs that are decided."
+    from crma.worlds import fictional
+    r, out = load('retrieval'), []
+    for lora in ('frozen', 'modular'):
+        level, decided = [], []
+        for seed, said in r['retrieved'].items():
+            asked = [(e.kind, e.response.replace('-', ' ')) for d in fictional(.5, int(seed)) for e in d.holdout + d.canaries]
+            a, b = ([x == ref for x, (kind, ref) in zip(answers.split('|'), asked, strict=True) if kind != 'canary'] for answers in (said, r['answers'][seed][lora]))
+            wins, losses = sum(x > y for x, y in zip(a, b)), sum(x < y for x, y in zip(a, b))
+            level.append((wins + (len(a) - wins - losses)/2)/len(a)); decided.append(wins/(wins + losses))
+        out += [evidence(f'{lora.upper()}, {what}', x, 'share', 'results/retrieval.json') for what, x in (('a tie as half a win', level), ('without ties', decided))]
+    return out
+
 # %% ../nbs/lib/21_claims.ipynb #21-claims-026
 PAPER = 'results/paper_facts.json'
 
@@ -239,7 +253,7 @@ def blind() -> str:
     return indifferent([norm(r) for r in rs], [drift(r) for r in rs])
 
 # %% ../nbs/lib/21_claims.ipynb #21-claims-037
-EVIDENCE = {f.__name__: f for f in (norms, kept_per_task, routed, paper_gain_less_drift, paper_frozen_drift, paper_domains, paper_first, paper_end, paper_arithmetic, paper_pairs, paper_grading, paper_sizes)}
+EVIDENCE = {f.__name__: f for f in (norms, kept_per_task, routed, retrieved, paper_gain_less_drift, paper_frozen_drift, paper_domains, paper_first, paper_end, paper_arithmetic, paper_pairs, paper_grading, paper_sizes)}
 ILLPOSED = {f.__name__: f for f in (floor, blind)}
 _KEYS = dict(statistic=STATISTICS, evidence=EVIDENCE, illposed=ILLPOSED)
 
