@@ -6,7 +6,7 @@
 __all__ = ['CHOICES', 'METHODS', 'Settings', 'settings', 'Method', 'build', 'rows', 'begin_task', 'end_task', 'answering',
            'hidden', 'extra_loss', 'after_backward', 'state', 'load_state', 'Ensemble', 'speaker', 'condition',
            'method', 'Frozen', 'Modular', 'Naive', 'Joint', 'lora_parameters', 'substrate_parameters', 'FrozenWide',
-           'ModularFree', 'ModularFrozenAfter1', 'Inheriting', 'Inherit', 'ModularInherit']
+           'ModularFree', 'ModularFrozenAfter1', 'Inheriting', 'Inherit', 'ModularInherit', 'NaiveCrma']
 
 # %% ../nbs/lib/10_methods.ipynb #10-methods-002
 import math, re
@@ -288,3 +288,10 @@ class Inherit(Inheriting, Frozen): "FROZEN with inherited LoRAs: what a trained 
 
 @condition('modular-inherit')
 class ModularInherit(Inheriting, Modular): "MODULAR with inherited LoRAs."
+
+# %% ../nbs/lib/10_methods.ipynb #10-methods-naive-crma
+@condition('naive-crma')
+class NaiveCrma(Naive):
+    "NAIVE on a substrate that keeps training: what does the substrate do before LoRAs are kept apart?"
+    uses_substrate = True
+    def begin_task(self, cm, t, domains): super().begin_task(cm, t, domains); cm.train_substrate(True)

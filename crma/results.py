@@ -29,7 +29,7 @@ with _without('rfc3987_syntax'): import jsonschema
 #: Version of the result schema; a file of another version is never reused.
 VERSION = 1
 #: The conditions a cell can run, in the order in which tables and figures show them.
-CONDITIONS = ('naive', 'frozen', 'modular', 'frozen-wide', 'modular-free', 'modular-frozen-after-1', 'inherit', 'modular-inherit',
+CONDITIONS = ('naive', 'frozen', 'modular', 'frozen-wide', 'modular-free', 'modular-frozen-after-1', 'inherit', 'modular-inherit', 'naive-crma',
               'l2', 'ewc', 'lwf', 'replay', 'a-gem', 'o-lora', 'project-damped', 'project-hard', 'joint')
 
 # %% ../nbs/lib/13_results.ipynb #13-results-006
