@@ -80,9 +80,9 @@ def benchmarks(cm, tokenizer, tasks: str, # See `named`
         runs = harness.attribution(cm, tokenizer, names, **kw); *_, whole = runs
         each = by_task(cm, tokenizer, names, **kw) | {cm.tasks[-1]: runs[whole]} if own and alone else {}
     if folder: paths.write_atomic(Path(folder)/'benchmarks.json', json.dumps(dict(parts=runs, by_task=each), default=float))
-    less = lambda a, b, all=True: [r for r in harness.compare(a, b).replace({np.nan: None}).to_dict('records') if all or r['group'] is None]
+    less = lambda a, b: [r for r in harness.compare(a, b).replace({np.nan: None}).to_dict('records') if r['group'] is None]  # what subjects changed by is in `subjects`
     keep = lambda r: {k: r[k] for k in ('task', 'group', 'metric', 'filter', 'value', 'stderr', 'n', 'shots', 'version')}
     after = [p for p in runs if p != 'base']
     return dict(limit=limit, values={p: [keep(r) for r in rows] for p, rows in runs.items()}, differences={p: less(runs['base'], runs[p]) for p in after},
                 subjects={g: {p: harness.subjects(runs['base'], runs[p], g) for p in after} for g in GROUPS if g in names},
-                toggle=less(runs['lora'], runs[whole], False) if cm.bank else None, by_task={t: less(runs['base'], r, False) for t, r in each.items()})
+                toggle=less(runs['lora'], runs[whole]) if cm.bank else None, by_task={t: less(runs['base'], r) for t, r in each.items()})
