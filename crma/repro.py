@@ -60,7 +60,7 @@ def code_hash(*sources: str) -> str:
 
 # %% ../nbs/lib/01_repro.ipynb #01-repro-014
 #: The modules that decide the numbers of a cell; plots and the command line do not.
-NUMERIC_MODULES = 'repro sinkhorn config drift layer model data screen worlds models base metrics methods baselines checkpoint train answers stats harness evaluation'.split()
+NUMERIC_MODULES = 'repro sinkhorn config drift layer model data screen worlds models base metrics methods baselines checkpoint train answers stats harness general evaluation'.split()
 
 def library_hash(modules=NUMERIC_MODULES) -> str:
     "`code_hash` of the library modules that decide a cell's numbers."
