@@ -5,11 +5,11 @@
 # %% auto #0
 __all__ = ['PART', 'VERDICTS', 'STATISTICS', 'PAPER', 'EVIDENCE', 'ILLPOSED', 'FACTS', 'answer', 'verdict', 'cells', 'drift',
            'worst', 'spared', 'nearer', 'lost', 'transfer', 'transfer_em', 'gain', 'first', 'ahead', 'recalled',
-           'outscored', 'start', 'toggled', 'norm', 'above', 'lipschitz', 'evidence', 'source', 'measured', 'made',
-           'load', 'norms', 'kept_per_task', 'routed', 'retrieved', 'paper_gain_less_drift', 'paper_frozen_drift',
-           'paper_domains', 'paper_first', 'paper_end', 'gap', 'paper_arithmetic', 'paper_pairs', 'paper_grading',
-           'paper_sizes', 'smallest_p', 'floor', 'indifferent', 'blind', 'number', 'check', 'claims', 'gathered',
-           'command', 'judge', 'status', 'gaps', 'ledger', 'text', 'write', 'stale', 'bill']
+           'outscored', 'ability', 'start', 'toggled', 'norm', 'above', 'lipschitz', 'evidence', 'source', 'measured',
+           'made', 'load', 'norms', 'kept_per_task', 'routed', 'retrieved', 'paper_gain_less_drift',
+           'paper_frozen_drift', 'paper_domains', 'paper_first', 'paper_end', 'gap', 'paper_arithmetic', 'paper_pairs',
+           'paper_grading', 'paper_sizes', 'smallest_p', 'floor', 'indifferent', 'blind', 'number', 'check', 'claims',
+           'gathered', 'command', 'judge', 'status', 'gaps', 'ledger', 'text', 'write', 'stale', 'bill']
 
 # %% ../nbs/lib/21_claims.ipynb #21-claims-002
 import json, math
@@ -84,6 +84,16 @@ def recalled(r, ref=None):
     return float(np.mean(results.nan_array(r['matrices']['memorized']['em'])[-1])) if 'memorized' in r['matrices'] else None
 
 def outscored(r, ref): "By how much more of all domains is answered exactly at the end."; return float(np.mean(_em(r)[-1]) - np.mean(_em(ref)[-1]))
+def _changes(r, part: str=None) -> dict:
+    "Change of each benchmark, points, against the base: of the whole model, or of one of its parts."
+    d = (r.get('benchmarks') or {}).get('differences', {})
+    return {e['task']: 100*e['difference'] for e in d.get(part or max(d, key=len), [])} if d else {}
+
+def ability(r, ref=None):
+    "Change of the general abilities that the benchmarks measure: of the embedded model's own set, or the mean of the paper's six; None if neither was asked."
+    from crma.harness import SIX
+    c = _changes(r); return c.get('general_knowledge', float(np.mean([c[t] for t in SIX])) if {*SIX} <= {*c} else None)
+
 def start(r, ref): "Greatest difference from `ref` in any loss before training, nats."; return float(np.abs(np.subtract(*(x['matrices']['all']['untrained']['loss'] for x in (r, ref)))).max())
 
 def toggled(r, ref=None):
@@ -97,7 +107,7 @@ def lipschitz(r, ref=None): "Greatest Lipschitz constant of a block, its residua
 
 # %% ../nbs/lib/21_claims.ipynb #21-claims-020
 STATISTICS = {f.__name__: (f, unit) for f, unit in ((drift, '%'), (worst, '%'), (spared, 'points'), (nearer, 'points'), (lost, 'exact match'), (transfer, 'nats'), (transfer_em, 'exact match'), (gain, '%'),
-              (first, '%'), (ahead, 'exact match'), (recalled, 'share'), (outscored, 'exact match'), (start, 'nats'), (toggled, 'points'), (norm, ''), (above, ''), (lipschitz, ''))}
+              (first, '%'), (ahead, 'exact match'), (recalled, 'share'), (outscored, 'exact match'), (ability, 'points'), (start, 'nats'), (toggled, 'points'), (norm, ''), (above, ''), (lipschitz, ''))}
 
 def evidence(where: str, values, # One value per seed or run
              unit='', source='', of='', spread='t', # 't' or 'range'
@@ -335,6 +345,10 @@ def _asked() -> str:
 def _published() -> str:
     names = sorted({r['cell']['condition'] for r in _suite('baselines')} & {'ewc', 'lwf', 'replay', 'a-gem', 'o-lora', 'inflora', 'l2'})
     return ', '.join(names)
+def _kept(task: str) -> str:
+    "What a benchmark of the embedded set lost, by part of the models that have all parts."
+    rs = [r for r in _suite('preservation') if 'lora+crma' in r['benchmarks']['differences']]
+    return '; '.join(f"{p}: {np.mean([_changes(r, p)[task] for r in rs]):+.1f} points" for p in ('lora', 'crma', 'lora+crma')) + f', {len(rs)} runs of preservation' if rs else ''
 def _file(name: str) -> str: return f'results/{name}.json' if paths.results(f'{name}.json').is_file() else ''
 
 # %% ../nbs/lib/21_claims.ipynb #21-claims-049
@@ -344,7 +358,7 @@ def _median(x) -> float: return sorted(x)[len(x)//2]
 FACTS = dict(baselines=_published, clinc150_runs=lambda: _count('clinc150'), fewrel_runs=lambda: _count('fewrel'), trace_runs=lambda: _count('trace'), seeds=_seeds, orders=_ordered,
     confusion=lambda: _routing(lambda r: f"confusion of {len(r['subdomains']['names'])} sub-domains: {r['subdomains']['all']['share']:.3f} right"),
     margins=lambda: _routing(lambda r: f"the margin tells outside questions apart with an AUROC of {r['subdomains']['auroc']['margin']:.2f}, the score with {r['subdomains']['auroc']['score']:.2f}"),
-    gsm8k=lambda: _file('gsm8k'), mmlu=lambda: _file('mmlu'), by_rule=_asked, encoders=lambda: _file('encoders'), lambda_sweep=lambda: _count('projectors'),
+    gsm8k=lambda: _kept('general_open'), mmlu=lambda: _kept('general_knowledge'), by_rule=_asked, encoders=lambda: _file('encoders'), lambda_sweep=lambda: _count('projectors'),
     convex_norm=lambda: f"convex block: norm at most {max(lipschitz(r) for s in ('fictional', 'pocket') for r in _suite(s) if r['cell']['condition'] == 'modular'):.7f} over {sum(r['substrate']['steps_logged'] for s in ('fictional', 'pocket') for r in _suite(s) if r['cell']['condition'] == 'modular'):,} steps" if _suite('fictional') and _suite('pocket') else '',
     size=lambda: _routing(lambda r: f"{r['bytes']['substrate']:,} bytes of substrate, {r['bytes']['lora']:,} per LoRA"), router_time=lambda: _routing(lambda r: f"router {_median(r['milliseconds']['router, one query']):.1f} ms"),
     swap_time=lambda: _routing(lambda r: f"swap {_median(r['milliseconds']['swap, cm.use']):.1f} ms"), resident=lambda: _routing(lambda r: ', '.join(f'{v:.0f} MB with {k}' for k, v in r['memory'].items()) + ' LoRAs'),
