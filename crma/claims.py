@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['PART', 'VERDICTS', 'STATISTICS', 'PAPER', 'EVIDENCE', 'ILLPOSED', 'FACTS', 'answer', 'verdict', 'cells', 'drift',
            'worst', 'spared', 'nearer', 'lost', 'transfer', 'transfer_em', 'gain', 'first', 'ahead', 'recalled',
-           'outscored', 'ability', 'start', 'toggled', 'norm', 'above', 'lipschitz', 'evidence', 'source', 'measured',
-           'made', 'load', 'norms', 'kept_per_task', 'routed', 'retrieved', 'paper_gain_less_drift',
+           'outscored', 'ability', 'start', 'toggled', 'norm', 'above', 'lipschitz', 'evidence', 'source', 'place',
+           'measured', 'made', 'load', 'norms', 'kept_per_task', 'routed', 'retrieved', 'paper_gain_less_drift',
            'paper_frozen_drift', 'paper_domains', 'paper_first', 'paper_end', 'gap', 'paper_arithmetic', 'paper_pairs',
            'paper_grading', 'paper_sizes', 'smallest_p', 'floor', 'indifferent', 'blind', 'number', 'check', 'claims',
            'gathered', 'command', 'judge', 'status', 'gaps', 'ledger', 'text', 'write', 'stale', 'bill']
@@ -123,12 +123,15 @@ def source(suite: str, rs: list) -> str:
     dirty = sum(r['provenance']['git']['dirty'] is not False for r in rs)
     return f'results/{suite}' + (f' ({dirty} of {len(rs)} runs with uncommitted changes)' if dirty else '')
 
+def place(panel: str, of: str) -> str:
+    "A panel, with the point of its suite where that has points."
+    return f"{panel} {of.split(':')[0]}" if ':' in of else panel
+
 def measured(panel: str, statistic: str, of: str, against: str|None=None, spread='t') -> list:
     "Evidence of one statistic in one panel, over the seeds that all its runs share; empty without runs."
     f, unit = STATISTICS[statistic]; a, b = cells(panel, of), cells(panel, against) if against else None
     x = {s: f(a[s], b and b[s]) for s in a if b is None or s in b}; x = {s: v for s, v in x.items() if v is not None}
-    name = panel if ':' not in of else f"{panel} {of.split(':')[0]}"
-    return [evidence(name, x.values(), unit, source(panel.split(' ')[0].split('@')[0], [r[s] for r in (a, b or {}) for s in x if s in r]), of, spread)] if x else []
+    return [evidence(place(panel, of), x.values(), unit, source(panel.split(' ')[0].split('@')[0], [r[s] for r in (a, b or {}) for s in x if s in r]), of, spread)] if x else []
 
 # %% ../nbs/lib/21_claims.ipynb #21-claims-made
 def made() -> list: # one dict per suite: suite, runs, commits {7 digits: runs}, dirty, library {hash: runs}
@@ -311,7 +314,7 @@ def gathered(c: dict) -> tuple: # (evidence, {control: evidence})
     def judged(rows): return [e | dict(answer=answer(nan(e['lo']), nan(e['hi']), **rule)) for e in rows]
     def ask(panel, of, against): return measured(panel, t['statistic'], of, against, t.get('spread', 't')) if 'statistic' in t else []
     main = [e for p in _panels(c) for e in ask(*p)] if 'statistic' in t else []
-    controls = {k: judged([e for p, of, against in _panels(c) if (':' in of) == (':' in k) for e in ask(p, k, against)]) for k in t.get('controls', [])}
+    controls = {k: judged([e | dict(where=place(p, of)) for p, of, against in _panels(c) if (':' in of) == (':' in k) for e in ask(p, k, against)]) for k in t.get('controls', [])}  # beside what they control
     return judged(main + (EVIDENCE[t['evidence']]() if 'evidence' in t else [])), controls
 
 # %% ../nbs/lib/21_claims.ipynb #21-claims-043
