@@ -87,7 +87,7 @@ def outscored(r, ref): "By how much more of all domains is answered exactly at t
 def _changes(r, part: str=None) -> dict:
     "Change of each benchmark, points, against the base: of the whole model, or of one of its parts."
     d = (r.get('benchmarks') or {}).get('differences', {})
-    return {e['task']: 100*e['difference'] for e in d.get(part or max(d, key=len), [])} if d else {}
+    return {e['task']: 100*e['difference'] for e in d.get(part or ('lora+crma' if 'lora+crma' in d else 'lora'), [])}
 
 def ability(r, ref=None):
     "Change of the general abilities that the benchmarks measure: of the embedded model's own set, or the mean of the paper's six; None if neither was asked."

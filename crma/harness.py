@@ -93,6 +93,7 @@ def require(tasks: list=()):
     _lm_eval()
     if tasks: _manager(tasks, None)
 
+# %% ../nbs/lib/19_harness.ipynb #19-harness-run
 def evaluate(model, # A causal model of transformers or PEFT, or a ContinualModel
              tokenizer,
              tasks, # Names of tasks or groups (with their default number of examples in the prompt), or a dict name -> number, such as LEADERBOARD_SHOTS

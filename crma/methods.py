@@ -44,12 +44,10 @@ class Settings:
     template: str = 'plain'          # prompt, separator, response; or 'chat': the tokenizer's chat template
     max_length: int = 16
     separator: str = ' '
-    lora_rank: int = 8
-    lora_alpha: int = 16
+    lora_rank: int = 8; lora_alpha: int = 16
     lora_init: str = 'default'       # or 'pissa', 'pissa_niter_N', 'olora', 'gaussian', 'orthogonal'
     lora_plus: float = 1.            # LoRA+: learning rate of B over that of A
-    n_streams: int = 4
-    stream_rank: int = 4
+    n_streams: int = 4; stream_rank: int = 4
     blend: str = 'convex'
     construction: str = 'sinkhorn'
     sinkhorn_iters: int = 5
