@@ -136,7 +136,7 @@ def begin_task(self: Method, cm: ContinualModel, t: int, domains: list):
 def end_task(self: Method, cm: ContinualModel, t: int, domains: list, batches=None):
     "Close task t; `batches` are its encoded training examples."
     cm.end_task(batches)
-    if self.s.nearness and batches: self.near[domains[t].name] = torch.cat([hidden(cm, b)[:, :-1][b['labels'][:, 1:] != -100] for b in batches]).cpu()
+    if self.s.nearness and batches: self.near[domains[t].name] = torch.cat([hidden(cm, b).cpu()[:, :-1][b['labels'][:, 1:].cpu() != -100] for b in batches])
 
 def answering(self: Method, cm: ContinualModel, name: str):
     "Context in which the model answers for domain `name`."
@@ -147,7 +147,8 @@ def answering(self: Method, cm: ContinualModel, name: str):
 def hidden(cm: ContinualModel, inputs: dict) -> torch.Tensor: # (b, t, d) float32
     "Hidden states of the base, without LoRA and substrate, after two thirds of its layers; they are the same at any time."
     with cm.adapters_disabled(), cm.substrate_disabled() if cm.bank else nullcontext():
-        h = cm.model(input_ids=inputs['input_ids'], attention_mask=inputs['attention_mask'], output_hidden_states=True).hidden_states
+        here = {k: inputs[k].to(next(cm.model.parameters()).device) for k in ('input_ids', 'attention_mask')}
+        h = cm.model(**here, output_hidden_states=True).hidden_states
     return h[round(2/3*(len(h) - 1))].float()
 
 for f in (build, rows, begin_task, end_task, answering): setattr(Method, f.__name__, f)
@@ -177,7 +178,7 @@ class Ensemble:
                  nearness: float=0., # nats per unit of distance
                  near: dict={}): # LoRA -> (n, d) hidden states of its training answers
         self.cm, self.own, self.prior, self.nearness, self.means = cm, own, prior, nearness, {k: h.mean(0) for k, h in near.items()}
-        if nearness: self.scale = torch.cat([near[k] - m for k, m in self.means.items()]).std(0); self.near = {k: (near[k] - m)/self.scale for k, m in self.means.items()}
+        if nearness: self.scale = torch.cat([near[k] - m for k, m in self.means.items()]).std(0).clamp_min(1e-6); self.near = {k: (near[k] - m)/self.scale for k, m in self.means.items()}
     def parameters(self): return self.cm.model.parameters()
     def eval(self): self.cm.model.eval(); return self
 
