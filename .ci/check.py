@@ -131,6 +131,14 @@ def _():
             if c['outputs']: yield f'{n}: cell {i} has outputs: clear them (executed copies live in runs/)'
 
 
+@check('lint: reports')
+def _():
+    "`crma report` executes every cell of a report, on the results of this machine too: so none is slow, and none writes a committed file."
+    for n in notebooks('reports'):
+        for i, src, c in cells(n):
+            if has(src, 'slow') or 'write_atomic(paths.results(' in src: yield f'{n}: cell {i} is slow or writes below results/: move it to nbs/benchmarks'
+
+
 @check('lint: stored outputs')
 def _():
     "The site shows stored outputs: library, reports and tutorials have them, and none is an error."
