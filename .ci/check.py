@@ -11,6 +11,7 @@ from pathlib import Path
 
 import nbformat, yaml
 import readme
+import run_notebook as notebook
 
 ROOT = readme.ROOT
 WORKERS = 2  # notebooks at a time, one thread each
@@ -277,15 +278,11 @@ def _():
 # Notebooks ----------------------------------------------------------------------------------------------------------------------------
 
 def run_notebook(name):
-    "(problems, skip lines, seconds) of one notebook run from top to bottom in a process of its own."
-    env = os.environ | {'OMP_NUM_THREADS': '1', 'MKL_NUM_THREADS': '1', 'TOKENIZERS_PARALLELISM': 'false', 'HF_HUB_OFFLINE': '1'}
+    "(problems, skip lines, seconds) of one notebook."
     start = time.time()
-    try:
-        r = subprocess.run([sys.executable, ROOT/'.ci/run_notebook.py', ROOT/name], cwd=ROOT, env=env, capture_output=True, text=True, timeout=LIMIT_S)
-        problems = [(r.stderr or r.stdout or f'exit status {r.returncode}')[-4000:]] if r.returncode else []
-        skips = [s for s in r.stdout.splitlines() if s.startswith('SKIPPED:')]
-    except subprocess.TimeoutExpired: problems, skips = [f'not done after {LIMIT_S} s'], []
-    return problems, skips, time.time() - start
+    status, text = notebook.run(ROOT/name, ROOT, LIMIT_S)
+    problems = [f'not done after {LIMIT_S} s'] if status is None else [text[-4000:] or f'exit status {status}'] if status else []
+    return problems, [s for s in text.splitlines() if s.startswith('SKIPPED:')], time.time() - start
 
 
 # Running it all -----------------------------------------------------------------------------------------------------------------------
