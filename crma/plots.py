@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['COLOURS', 'LABELS', 'WIDTH', 'TOGGLE', 'style', 'short', 'run_table', 'run_curves', 'run_matrices', 'heatmap',
-           'toggle_rows', 'run_toggle', 'panel', 'tidy', 'long', 'by_seed', 'differences', 'forest', 'trajectories',
-           'per_task', 'retention', 'spectral_log', 'spectrum', 'movement', 'frontier_summary', 'pareto', 'budgets',
-           'toggle_bars']
+           'toggle_rows', 'run_toggle', 'panel', 'tidy', 'long', 'signed_axis', 'by_seed', 'differences', 'forest',
+           'trajectories', 'per_task', 'retention', 'spectral_log', 'spectrum', 'movement', 'frontier_summary',
+           'pareto', 'budgets', 'toggle_bars']
 
 # %% ../nbs/lib/15_plots.ipynb #15-plots-002
 from pathlib import Path
@@ -116,7 +116,7 @@ def _panels(names, height: float, **kw):
 
 def _conditions(t) -> list: return [c for c in COLOURS if c in set(t.condition)]
 
-def _signed(ax, axis: str, linear: float=1):
+def signed_axis(ax, axis: str, linear: float=1):
     "A logarithmic axis for both signs, linear within +-`linear`."
     getattr(ax, f'set_{axis}scale')('symlog', linthresh=linear, linscale=.6)
     a = getattr(ax, f'{axis}axis'); a.set_major_formatter(lambda v, _: f'{v:+g}' if v else '0'); a.set_minor_locator(plt.NullLocator())
@@ -135,7 +135,7 @@ def by_seed(t: pd.DataFrame, # Rows of `tidy`
             x = t[(t.panel == title) & (t.condition == c)][column]
             if len(x): ax.plot([x.min(), x.max()], [y, y], lw=7, c=COLOURS[c], alpha=.3, solid_capstyle='round'); ax.plot(x, [y]*len(x), 'o', ms=4, c=COLOURS[c])
         ax.set(ylim=(len(cs) - .5, -.5), yticks=range(len(cs)), yticklabels=[LABELS[c] for c in cs]); ax.grid(axis='y', lw=.3); ax.tick_params(axis='y', length=0)
-        if signed: _signed(ax, 'x'); ax.axvline(0, c='k', lw=.6)
+        if signed: signed_axis(ax, 'x'); ax.axvline(0, c='k', lw=.6)
         else: ax.locator_params(axis='x', nbins=4)
     fig.supxlabel(label, size=10); return fig
 
@@ -199,7 +199,7 @@ def per_task(f: pd.DataFrame):
         for k, c in enumerate(cs):
             h = g[g.condition == c]; x, m = (k - (len(cs) - 1)/2)*.8/len(cs), h.groupby('j').drift.mean()
             ax.bar(m.index + x, m, width=.8/len(cs), color=COLOURS[c], alpha=.35); ax.plot(h.j + x, h.drift, 'o', ms=3, c=COLOURS[c])
-        _signed(ax, 'y'); ax.axhline(0, c='k', lw=.6); ax.set_xticks(range(len(names)), names, rotation=30, ha='right', rotation_mode='anchor')
+        signed_axis(ax, 'y'); ax.axhline(0, c='k', lw=.6); ax.set_xticks(range(len(names)), names, rotation=30, ha='right', rotation_mode='anchor')
     next(iter(axs.values())).set_ylabel('drift at the end (% of loss)'); _legend(fig, cs); return fig
 
 # %% ../nbs/lib/15_plots.ipynb #15-plots-036
@@ -278,7 +278,7 @@ def pareto(f: pd.DataFrame, # Rows of `results.frontier`
             for _, r in g[(g.point == d[0]) & (g.condition == d[1])].iterrows():
                 err = lambda k: [[max(r[k] - r[f'{k}_lo'], 0)], [max(r[f'{k}_hi'] - r[k], 0)]] if np.isfinite(r[f'{k}_lo']) else None
                 ax.errorbar(r.drift, r.gain, xerr=err('drift'), yerr=err('gain'), fmt=marks[i % len(marks)], ms=6, lw=.7, color=palette[d], label=label(*d))
-        _signed(ax, 'x'); ax.axvline(0, c='k', lw=.5); ax.axvline(.5, c='k', lw=.5, ls=':'); ax.set(title=f'shared structure {sh:g}', xlabel='drift of memorized facts (%)'); ax.grid(lw=.2)
+        signed_axis(ax, 'x'); ax.axvline(0, c='k', lw=.5); ax.axvline(.5, c='k', lw=.5, ls=':'); ax.set(title=f'shared structure {sh:g}', xlabel='drift of memorized facts (%)'); ax.grid(lw=.2)
     axs[0, 0].set_ylabel('gain over FROZEN (nats per answer token)')
     handles = {}
     for ax in axs[0]: handles |= dict(zip(*reversed(ax.get_legend_handles_labels())))

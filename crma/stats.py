@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['MAX_ASSIGNMENTS', 'wilson', 'mcnemar_exact', 'mcnemar_table', 'permutation_test', 'disjoint', 'welch', 'bootstrap_ci',
-           't_interval', 'cohen_d', 'tost', 'holm']
+           't_interval', 'side', 'cohen_d', 'tost', 'holm']
 
 # %% ../nbs/lib/12_stats.ipynb #12-stats-002
 import numbers, warnings
@@ -128,6 +128,13 @@ def t_interval(x, # Values, one per seed
     if len(x) < 2: return float('nan'), float('nan')
     half = stats.t.ppf((1 + q)/2, len(x) - 1)*stats.sem(x)
     return float(x.mean() - half), float(x.mean() + half)
+
+def side(x, # Values, one per seed
+         confidence: float=0.95,
+        ) -> int:
+    "1 or -1 where Student's interval of the mean lies on that side of 0; 0 where it does not, or with fewer than two values."
+    lo, hi = t_interval(x, confidence)
+    return int(lo > 0) - int(hi < 0)
 
 # %% ../nbs/lib/12_stats.ipynb #12-stats-041
 def _d(a, b, axis=-1):
