@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['TFIDF', 'TIE', 'PROBE', 'Tfidf', 'tfidf', 'unit', 'embedded', 'Router', 'centroid', 'fit', 'add', 'scores', 'decide',
-           'calibrate', 'accuracy', 'confusion', 'auroc', 'abstention', 'save', 'load', 'route', 'answering', 'batches',
-           'check_tasks', 'generate']
+           'Nearest', 'calibrate', 'accuracy', 'confusion', 'auroc', 'abstention', 'save', 'load', 'route', 'answering',
+           'batches', 'check_tasks', 'generate']
 
 # %% ../nbs/lib/18_routing.ipynb #18-routing-003
 import json
@@ -58,6 +58,12 @@ def embedded(embed, texts: list): # (n, d) of unit rows
 # %% ../nbs/lib/18_routing.ipynb #18-routing-010
 TIE = 1e-9  # margins up to this are rounding
 
+def _checked(tasks, by) -> list:
+    "Names of tasks that a router can have."
+    if len(tasks) < 2 or len({*tasks}) < len(tasks): raise ValueError(f'router: expected at least two tasks of different names, found {list(tasks)}')
+    if by not in ('score', 'margin'): raise ValueError(f"router: by={by!r}: expected 'score' or 'margin'")
+    return [paths.check_name(t, 'task') for t in tasks]
+
 class Router:
     "Sends a text to the task whose questions it resembles most, or to none."
     def __init__(self, tasks: list, # Names, at least two
@@ -66,9 +72,7 @@ class Router:
                  contrast: bool=True, # Take out the mean of the centroids
                  by: str='score', # What the threshold is for: 'score' or 'margin'
                  threshold: float|None=None): # Abstain below it; None: at ties only
-        if len(tasks) < 2 or len({*tasks}) < len(tasks): raise ValueError(f'router: expected at least two tasks of different names, found {list(tasks)}')
-        if by not in ('score', 'margin'): raise ValueError(f"router: by={by!r}: expected 'score' or 'margin'")
-        self.tasks, self.centroids = [paths.check_name(t, 'task') for t in tasks], np.asarray(centroids, dtype=np.float32)
+        self.tasks, self.centroids = _checked(tasks, by), np.asarray(centroids, dtype=np.float32)
         if self.centroids.ndim != 2 or len(self.centroids) != len(tasks): raise ValueError(f'router: {len(tasks)} tasks need centroids of shape ({len(tasks)}, d), found {self.centroids.shape}')
         self.embed, self.contrast, self.by, self.threshold = embed, bool(contrast), by, threshold
         m = self.centroids.mean(0, dtype=float)*self.contrast
@@ -76,10 +80,14 @@ class Router:
         self.weights, self.shift = np.ascontiguousarray(np.vstack([directions, m]).T), directions @ m
 
 # %% ../nbs/lib/18_routing.ipynb #18-routing-011
+def _known(embed, questions: list): # (n, d)
+    "`embedded`, of the questions of a task; ValueError without any."
+    if not len(questions): raise ValueError('questions: expected at least one per task, found none')
+    return embedded(embed, questions)
+
 def centroid(embed, questions: list) -> np.ndarray: # (d,)
     "Mean of the unit embeddings; ValueError without questions."
-    if not len(questions): raise ValueError('questions: expected at least one per task, found none')
-    return np.asarray(embedded(embed, questions).mean(0)).ravel()
+    return np.asarray(_known(embed, questions).mean(0)).ravel()
 
 def fit(cls, questions: dict, # Task -> its questions; of these none may serve to test the router
         embed=None, # Callable: n texts -> (n, d), such as `SentenceTransformer(...).encode`; None: TF-IDF of all the questions
@@ -95,11 +103,16 @@ def add(self: Router, task: str, questions: list) -> Router: # The same with one
 Router.fit, Router.add = classmethod(fit), add
 
 # %% ../nbs/lib/18_routing.ipynb #18-routing-012
+def _asked(self: Router, texts: list, width: int): # (n, width)
+    "`embedded`, as wide as what it is compared with."
+    x = embedded(self.embed, texts)
+    if x.shape[1] != width: raise ValueError(f'embed: gives {x.shape[1]} numbers per text, what the router keeps has {width}: use the embedding that the router was made with')
+    return x
+
 def scores(self: Router, texts: list) -> np.ndarray: # (n, T)
     "Cosines in [-1, 1]; zeros for a text of which the embedding knows nothing."
     if not len(texts): return np.zeros((0, len(self.tasks)))
-    x = embedded(self.embed, texts); known = abs(x).sum(1) > 0
-    if x.shape[1] != self.centroids.shape[1]: raise ValueError(f'embed: gives {x.shape[1]} numbers per text, the centroids have {self.centroids.shape[1]}: use the embedding that the router was made with')
+    x = _asked(self, texts, self.centroids.shape[1]); known = abs(x).sum(1) > 0
     p, m = x @ self.weights, self.weights[:, -1]
     length = np.sqrt(np.maximum(1 - 2*p[:, -1:] + m @ m, 1e-12))  # of e(x) - m, which is never formed: e(x) may be sparse
     return np.where(known[:, None], (p[:, :-1] - self.shift)/length, 0)
@@ -116,6 +129,40 @@ def __call__(self: Router, texts: list) -> tuple: # list of n names, None where 
     return [str(t) if ok else None for t, ok in zip(f['task'], f['accepted'])], f['margin']
 
 Router.scores, Router.decide, Router.__call__ = scores, decide, __call__
+
+# %% ../nbs/lib/18_routing.ipynb #18-routing-near
+class Nearest(Router):
+    "Sends a text to the task whose k nearest questions resemble it most, or to none."
+    def __init__(self, tasks: list, # Names, at least two
+                 questions: list, # T arrays (n_t, d) of unit embeddings, dense or scipy sparse
+                 embed, # Callable: n texts -> (n, d)
+                 k: int=5, # How many count; all, where a task has fewer
+                 by: str='score', # What the threshold is for: 'score' or 'margin'
+                 threshold: float|None=None): # Abstain below it; None: at ties only
+        self.tasks, self.questions, self.embed, self.k, self.by, self.threshold = _checked(tasks, by), [q.astype(np.float32) for q in questions], embed, k, by, threshold
+        if not isinstance(k, int) or k < 1: raise ValueError(f'router: k={k!r}: expected a whole number from 1')
+        if len(questions) != len(tasks) or len({q.shape[1] for q in questions}) != 1: raise ValueError(f'router: {len(tasks)} tasks need as many arrays of one width, found shapes {[q.shape for q in questions]}')
+
+    @classmethod
+    def fit(cls, questions: dict, embed=None, k: int=5) -> Router:
+        "As `Router.fit`."
+        embed = embed or tfidf([q for qs in questions.values() for q in qs])
+        return cls(list(questions), [_known(embed, qs) for qs in questions.values()], embed, k)
+
+    def add(self, task: str, questions: list) -> Router:
+        "As `Router.add`."
+        return Nearest([*self.tasks, task], [*self.questions, _known(self.embed, questions)], self.embed, self.k, self.by)
+
+    def scores(self, texts: list) -> np.ndarray: # (n, T)
+        "Mean cosines in [-1, 1]; zeros for a text of which the embedding knows nothing."
+        if not len(texts): return np.zeros((0, len(self.tasks)))
+        x = _asked(self, texts, self.questions[0].shape[1])
+        return np.concatenate([np.stack([_nearest(x[i:i+256], q, self.k) for q in self.questions], 1) for i in range(0, len(texts), 256)])  # some texts at a time, for memory
+
+def _nearest(x, q, k: int) -> np.ndarray: # (n,)
+    "Mean of the k greatest cosines of each row of x (n, d) with the rows of q (m, d)."
+    s = x @ q.T; s = s.toarray() if sparse.issparse(s) else s
+    return np.partition(s, -min(k, s.shape[1]), 1)[:, -min(k, s.shape[1]):].mean(1)
 
 # %% ../nbs/lib/18_routing.ipynb #18-routing-021
 def calibrate(self: Router, texts: list, # Queries of known tasks, not those that made the centroids
@@ -164,10 +211,17 @@ PROBE = 'A quick brown fox jumps over the lazy dog, 7 times.'
 def save(self: Router, folder: Path|str):
     "Write `router.json` and `router.safetensors` into `folder`."
     own = isinstance(self.embed, Tfidf)
-    tensors = dict(centroids=self.centroids) | (dict(idf=self.embed.idf) if own else dict(probe=_probe(self.embed)))
-    file = paths.write_atomic(Path(folder)/'router.safetensors', save_tensors(tensors))
-    meta = dict(version=1, tasks=self.tasks, contrast=self.contrast, by=self.by, threshold=self.threshold, sha256=paths.sha256(file), vocabulary=self.embed.vocabulary if own else None)
+    kept, tensors = _kept(self)
+    file = paths.write_atomic(Path(folder)/'router.safetensors', save_tensors(tensors | (dict(idf=self.embed.idf) if own else dict(probe=_probe(self.embed)))))
+    meta = dict(version=1, tasks=self.tasks, by=self.by, threshold=self.threshold, sha256=paths.sha256(file), vocabulary=self.embed.vocabulary if own else None) | kept
     paths.write_atomic(Path(folder)/'router.json', json.dumps(meta, ensure_ascii=False, allow_nan=False))
+
+def _kept(self: Router) -> tuple: # (entries of router.json, tensors)
+    "What a text is compared with."
+    if not isinstance(self, Nearest): return dict(contrast=self.contrast), dict(centroids=self.centroids)
+    meta = dict(k=self.k, counts=[q.shape[0] for q in self.questions])
+    if not sparse.issparse(self.questions[0]): return meta, dict(questions=np.vstack(self.questions))
+    q = sparse.csr_array(sparse.vstack(self.questions)); return meta | dict(width=q.shape[1]), dict(data=q.data, indices=q.indices, indptr=q.indptr)
 
 def _probe(embed) -> np.ndarray:
     "(d,) float32 embedding of the probe."
@@ -191,7 +245,9 @@ def load(cls, folder: Path|str,
     if d['vocabulary'] is not None: embed = Tfidf(d['vocabulary'], t['idf'])
     elif embed is None: raise ValueError('router.json: the router was made with an embedding of your own: pass it as embed=')
     elif (p := _probe(embed)).shape != t['probe'].shape or p @ t['probe'] < .999: raise ValueError('embed: embeds the probe sentence differently than when the router was saved: pass the embedding it was made with')
-    return cls(d['tasks'], t['centroids'], embed, d['contrast'], d['by'], d['threshold'])
+    if 'k' not in d: return Router(d['tasks'], t['centroids'], embed, d['contrast'], d['by'], d['threshold'])
+    rows = sparse.csr_array((t['data'], t['indices'], t['indptr']), (sum(d['counts']), d['width'])) if 'width' in d else t['questions']
+    ends = np.cumsum(d['counts']); return Nearest(d['tasks'], [rows[b - n:b] for n, b in zip(d['counts'], ends)], embed, d['k'], d['by'], d['threshold'])
 Router.load = classmethod(load)
 
 # %% ../nbs/lib/18_routing.ipynb #18-routing-033
