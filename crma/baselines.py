@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['shared', 'answers', 'to_model', 'Anchored', 'L2', 'diagonal_fisher', 'EWC', 'LwF', 'buffered', 'Replay', 'project_',
-           'AGem', 'OLora', 'overlap', 'lora_overlaps', 'take_out_', 'traces', 'directions', 'ProjectDamped',
-           'ProjectHard']
+           'AGem', 'OLora', 'overlap', 'input_covariances', 'left_free', 'take_up', 'InfLoRA', 'lora_overlaps',
+           'take_out_', 'traces', 'directions', 'ProjectDamped', 'ProjectHard']
 
 # %% ../nbs/lib/10c_baselines.ipynb #10c-baselines-002
 import numpy as np, torch
@@ -178,6 +178,61 @@ def overlap(cm, old: list, new: str) -> torch.Tensor: # ()
     "sum |A_i A_t^T| over the LoRAs `old`, all layers and all pairs of rows."
     layers = [m.lora_A for m in cm.model.modules() if isinstance(m, LoraLayer)]
     return sum((a[i].weight @ a[new].weight.T).abs().sum() for a in layers for i in old)
+
+# %% ../nbs/lib/10c_baselines.ipynb #10c-baselines-i02
+@torch.no_grad()
+def input_covariances(cm, batches: list) -> dict: # name of each layer with a LoRA -> (in, in) float64
+    "Mean of x x^T of a layer's inputs over all tokens that are not padding."
+    found, hooks, mask, tokens = {}, [], None, 0
+    def add(name, x):
+        x = (x[mask] if x.shape[:-1] == mask.shape else x.flatten(0, -2)).double(); found[name] = found.get(name, 0) + x.T @ x    # a decoder's tokens are not those of the mask
+    for n, m in cm.model.named_modules():
+        if isinstance(m, LoraLayer): hooks.append(m.register_forward_pre_hook(lambda m, args, n=n: add(n, args[0])))
+    was = cm.model.training; cm.model.eval()
+    try:
+        for b in (to_model(cm, b) for b in batches): mask = b['attention_mask'].bool(); tokens += int(mask.sum()); cm.model(**b)
+    finally:
+        for h in hooks: h.remove()
+        cm.model.train(was)
+    return {n: C/tokens for n, C in found.items()}
+
+def left_free(C: torch.Tensor, # (d, d)
+         U: torch.Tensor, # (d, k) orthonormal columns
+        ) -> tuple: # (d, d) orthonormal, (d,)
+    "Left singular vectors and values of (I - U U^T) C, the greatest first."
+    return torch.linalg.svd(C - U @ (U.T @ C))[:2]
+
+def take_up(C, U, share: float) -> torch.Tensor: # (d, k') orthonormal columns
+    "U and the fewest directions of C that with it hold `share` of the sum of squared singular values of C."
+    V, s = left_free(C, U); total = C.square().sum()
+    held = 1 - (s.square().sum() - torch.cat([s.new_zeros(1), s.square().cumsum(0)]))/total     # with 0, 1, ... more
+    return torch.cat([U, V[:, :int((held < share).sum())]], 1)
+
+# %% ../nbs/lib/10c_baselines.ipynb #10c-baselines-i03
+@condition('inflora')
+class InfLoRA(OLora):
+    "Interference-free LoRA (Liang & Li 2024, arXiv 2404.00228): A_t fixed in the strongest directions of its task's inputs that earlier tasks' inputs leave free, B_t trained, all LoRAs summed."
+    penalty = .95   # share of the energy of the first task's inputs that is closed to the later ones
+
+    def __init__(self, s: Settings=Settings(), seed: int=0): super().__init__(s, seed); self.taken = {}
+
+    def extra_loss(self, cm, inputs, outputs): return None
+
+    @torch.no_grad()
+    def before_task(self, cm, t, batches):
+        layers = dict(cm.model.named_modules())
+        for n, C in input_covariances(cm, batches).items():
+            A = layers[n].lora_A[cm.current].weight; V, s = left_free(C, self.taken.get(n, C[:, :0]).to(C))
+            A.copy_((V*(s > 1e-6*C.norm()))[:, :len(A)].T/3**.5)      # where nothing is left, it reads nothing; else as much as PEFT's random rows do in the mean
+            A.requires_grad_(False)
+
+    def end_task(self, cm, t, domains, batches=None):
+        super().end_task(cm, t, domains, batches); self.sum_up(cm)
+        share = self.weight + (1 - self.weight)*t/len(domains)
+        for n, C in input_covariances(cm, batches).items(): self.taken[n] = take_up(C, self.taken.get(n, C[:, :0]).to(C), share)
+
+    def state(self): return {f'taken/{n}': U for n, U in self.taken.items()}
+    def load_state(self, tensors): self.taken = {n.removeprefix('taken/'): U for n, U in tensors.items()}
 
 # %% ../nbs/lib/10c_baselines.ipynb #10c-baselines-s02
 def lora_overlaps(cm) -> dict: # read, write: (T, T) lists; chance: of two numbers

@@ -345,9 +345,8 @@ def _control(condition: str) -> str:
 def _asked() -> str:
     n = sum(sum(r['matrices']['all']['n']) for s in ('fictional', 'pocket', 'frontier') for r in _suite(s))
     return f'{n:,} answers scored by rule' if n else ''
-def _published() -> str:
-    names = sorted({r['cell']['condition'] for r in _suite('baselines')} & {'ewc', 'lwf', 'replay', 'a-gem', 'o-lora', 'inflora', 'l2'})
-    return ', '.join(names)
+def _published(*names) -> str:
+    return ', '.join(sorted({r['cell']['condition'] for r in _suite('baselines')} & {*names}))
 def _kept(task: str) -> str:
     "What a benchmark of the embedded set lost, by part of the models that have all parts."
     rs = [r for r in _suite('preservation') if 'lora+crma' in r['benchmarks']['differences']]
@@ -358,7 +357,7 @@ def _file(name: str) -> str: return f'results/{name}.json' if paths.results(f'{n
 def _routing(f) -> str: return f(load('routing')) if _file('routing') else ''
 def _median(x) -> float: return sorted(x)[len(x)//2]
 
-FACTS = dict(baselines=_published, clinc150_runs=lambda: _count('clinc150'), fewrel_runs=lambda: _count('fewrel'), trace_runs=lambda: _count('trace'), seeds=_seeds, orders=_ordered,
+FACTS = dict(baselines=lambda: _published('ewc', 'lwf', 'replay', 'a-gem', 'o-lora', 'l2'), inflora=lambda: _published('inflora'), clinc150_runs=lambda: _count('clinc150'), fewrel_runs=lambda: _count('fewrel'), trace_runs=lambda: _count('trace'), seeds=_seeds, orders=_ordered,
     confusion=lambda: _routing(lambda r: f"confusion of {len(r['subdomains']['names'])} sub-domains: {r['subdomains']['all']['share']:.3f} right"),
     margins=lambda: _routing(lambda r: f"the margin tells outside questions apart with an AUROC of {r['subdomains']['auroc']['margin']:.2f}, the score with {r['subdomains']['auroc']['score']:.2f}"),
     gsm8k=lambda: _kept('general_open'), mmlu=lambda: _kept('general_knowledge'), by_rule=_asked, encoders=lambda: _file('encoders'), lambda_sweep=lambda: _count('projectors'),

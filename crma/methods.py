@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['CHOICES', 'METHODS', 'Settings', 'settings', 'Method', 'build', 'rows', 'begin_task', 'end_task', 'answering',
-           'hidden', 'extra_loss', 'after_backward', 'state', 'load_state', 'Ensemble', 'speaker', 'condition',
-           'method', 'Frozen', 'Modular', 'Naive', 'Joint', 'lora_parameters', 'substrate_parameters', 'FrozenWide',
-           'ModularFree', 'ModularFrozenAfter1', 'Inheriting', 'Inherit', 'ModularInherit', 'NaiveCrma']
+           'hidden', 'before_task', 'extra_loss', 'after_backward', 'state', 'load_state', 'Ensemble', 'speaker',
+           'condition', 'method', 'Frozen', 'Modular', 'Naive', 'Joint', 'lora_parameters', 'substrate_parameters',
+           'FrozenWide', 'ModularFree', 'ModularFrozenAfter1', 'Inheriting', 'Inherit', 'ModularInherit', 'NaiveCrma']
 
 # %% ../nbs/lib/10_methods.ipynb #10-methods-002
 import math, re
@@ -154,6 +154,9 @@ def hidden(cm: ContinualModel, inputs: dict) -> torch.Tensor: # (b, t, d) float3
 for f in (build, rows, begin_task, end_task, answering): setattr(Method, f.__name__, f)
 
 # %% ../nbs/lib/10_methods.ipynb #10-methods-hooks
+def before_task(self: Method, cm: ContinualModel, t: int, batches: list):
+    "Task t is open and has not trained; `batches` are its encoded training examples."
+
 def extra_loss(self: Method, cm: ContinualModel, inputs: dict, outputs):
     "What a batch's loss is increased by: a scalar tensor, or None. `outputs` are the model's on `inputs`."
 
@@ -168,7 +171,7 @@ def load_state(self: Method, tensors: dict):
     "Take back what `state` gave."
     self.near = {n.removeprefix('near/'): h for n, h in tensors.items() if n.startswith('near/')}
 
-for f in (extra_loss, after_backward, state, load_state): setattr(Method, f.__name__, f)
+for f in (before_task, extra_loss, after_backward, state, load_state): setattr(Method, f.__name__, f)
 
 # %% ../nbs/lib/10_methods.ipynb #10-methods-ensemble
 class Ensemble:

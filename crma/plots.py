@@ -18,9 +18,9 @@ from .stats import mcnemar_table, t_interval
 #: Condition -> colour, in the order of tables and legends
 COLOURS = {'naive': '#D55E00', 'frozen': '#7F7F7F', 'modular': '#0072B2', 'frozen-wide': '#B0B0B0', 'modular-free': '#CC79A7', 'modular-frozen-after-1': '#56B4E9',
            'inherit': '#E69F00', 'modular-inherit': '#009E73', 'naive-crma': '#A65628',
-           'l2': '#88CCEE', 'ewc': '#332288', 'lwf': '#882255', 'replay': '#117733', 'a-gem': '#999933', 'o-lora': '#AA4499',
+           'l2': '#88CCEE', 'ewc': '#332288', 'lwf': '#882255', 'replay': '#117733', 'a-gem': '#999933', 'o-lora': '#AA4499', 'inflora': '#DDCC77',
            'project-damped': '#44AA99', 'project-hard': '#CC6677', 'joint': '#000000'}
-LABELS = {c: c.upper() if '-' not in c else c.split('-', 1)[0].upper() + ' ' + c.split('-', 1)[1].replace('-', ' ') for c in COLOURS} | {'modular-inherit': 'MODULAR + INHERIT', 'naive-crma': 'NAIVE + CRMA', 'lwf': 'LwF', 'a-gem': 'A-GEM', 'o-lora': 'O-LoRA'}
+LABELS = {c: c.upper() if '-' not in c else c.split('-', 1)[0].upper() + ' ' + c.split('-', 1)[1].replace('-', ' ') for c in COLOURS} | {'modular-inherit': 'MODULAR + INHERIT', 'naive-crma': 'NAIVE + CRMA', 'lwf': 'LwF', 'a-gem': 'A-GEM', 'o-lora': 'O-LoRA', 'inflora': 'InfLoRA'}
 
 def style():
     "Plain axes, one font size."

@@ -30,7 +30,7 @@ with _without('rfc3987_syntax'): import jsonschema
 VERSION = 1
 #: The conditions a cell can run, in the order in which tables and figures show them.
 CONDITIONS = ('naive', 'frozen', 'modular', 'frozen-wide', 'modular-free', 'modular-frozen-after-1', 'inherit', 'modular-inherit', 'naive-crma',
-              'l2', 'ewc', 'lwf', 'replay', 'a-gem', 'o-lora', 'project-damped', 'project-hard', 'joint')
+              'l2', 'ewc', 'lwf', 'replay', 'a-gem', 'o-lora', 'inflora', 'project-damped', 'project-hard', 'joint')
 
 # %% ../nbs/lib/13_results.ipynb #13-results-006
 def _obj(required='', optional='', extra=False, **types) -> dict:

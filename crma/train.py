@@ -285,12 +285,13 @@ def one_task(cm, method: Method, board: Board, tokenizer, t: int, seed: int, log
     start, s, domains = time.time(), method.s, board.domains
     if t: s = replace(s, lr=s.lr*s.lr_later)
     method.begin_task(cm, t, domains); log.task = t
+    rows = tokenize(method.rows(t, domains), tokenizer, s.max_length, s.between); k = question_batch(cm.model, rows)
+    batches = [collate(rows[i:i+k], tokenizer.pad_token_id) for i in range(0, len(rows), k)]
+    method.before_task(cm, t, batches)
     count = dict(lora=_count(cm.model, 'lora_'), substrate=_count(cm.model, 'crma_'))
-    if rows := tokenize(method.rows(t, domains), tokenizer, s.max_length, s.between):
-        train_task(cm, rows, tokenizer, s, seed_for(seed, 'train', t), log, method)
+    if rows: train_task(cm, rows, tokenizer, s, seed_for(seed, 'train', t), log, method)
     spent = cm.bank.spent().tolist() if cm.bank and cm.bank.held else None
-    k = question_batch(cm.model, rows)
-    method.end_task(cm, t, domains, [collate(rows[i:i+k], tokenizer.pad_token_id) for i in range(0, len(rows), k)])
+    method.end_task(cm, t, domains, batches)
     return dict(count, spent=spent, seconds=time.time() - start)
 
 # %% ../nbs/lib/11_train.ipynb #11-train-023
