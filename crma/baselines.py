@@ -212,7 +212,7 @@ def take_up(C, U, share: float) -> torch.Tensor: # (d, k') orthonormal columns
 @condition('inflora')
 class InfLoRA(OLora):
     "Interference-free LoRA (Liang & Li 2024, arXiv 2404.00228): A_t fixed in the strongest directions of its task's inputs that earlier tasks' inputs leave free, B_t trained, all LoRAs summed."
-    penalty = .95   # share of the energy of the first task's inputs that is closed to the later ones
+    penalty = .9999   # share of the energy of the first task's inputs that is closed to the later ones
 
     def __init__(self, s: Settings=Settings(), seed: int=0): super().__init__(s, seed); self.taken = {}
 
