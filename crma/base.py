@@ -40,7 +40,7 @@ _WORLDS = dict(corpus='worlds', steps=700, batch=64, length=16)
 RECIPES = {'fictional-base': Recipe(**_WORLDS),
            'pocket-base': Recipe('text', steps=500, batch=16, length=96, vocab=2048, init=.05, lr=4e-3),
            'smoke-base': Recipe('worlds', steps=40, batch=32, length=16, hidden=32, layers=2)}
-RECIPES |= {f'fictional-{f.lower()}': Recipe(**_WORLDS, family=f) for f in ('Mistral', 'Phi3', 'Qwen3', 'GPTNeoX')}
+RECIPES |= {f'fictional-{f.lower()}': Recipe(**_WORLDS, family=f) for f in ('Phi3', 'Qwen3', 'GPTNeoX')}
 RECIPES['fictional-gemma2'] = Recipe(**_WORLDS, family='Gemma2', attention='eager')  # soft-capped attention logits
 
 # %% ../nbs/lib/08_base.ipynb #08-base-006

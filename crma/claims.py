@@ -115,6 +115,7 @@ def evidence(where: str, values, # One value per seed or run
     "Values as a row of evidence; eight digits are kept, so that the file does not depend on the machine."
     x = np.asarray(list(values), dtype=float)
     lo, hi = stats.t_interval(x) if spread == 't' else (x.min(), x.max())
+    if unit == 'share': lo, hi = max(lo, 0.), min(hi, 1.)   # what lies outside is no share; NaN stays
     short = lambda v: None if math.isnan(v) else float(f'{v:.8g}')
     return dict(where=where, of=of, mean=short(x.mean()), lo=short(lo), hi=short(hi), n=len(x), unit=unit, source=source)
 
