@@ -197,8 +197,8 @@ def input_covariances(cm, batches: list) -> dict: # name of each layer with a Lo
     return {n: C/tokens for n, C in found.items()}
 
 def left_free(C: torch.Tensor, # (d, d)
-         U: torch.Tensor, # (d, k) orthonormal columns
-        ) -> tuple: # (d, d) orthonormal, (d,)
+              U: torch.Tensor, # (d, k) orthonormal columns
+             ) -> tuple: # (d, d) orthonormal, (d,)
     "Left singular vectors and values of (I - U U^T) C, the greatest first."
     return torch.linalg.svd(C - U @ (U.T @ C))[:2]
 
@@ -206,7 +206,7 @@ def take_up(C, U, share: float) -> torch.Tensor: # (d, k') orthonormal columns
     "U and the fewest directions of C that with it hold `share` of the sum of squared singular values of C."
     V, s = left_free(C, U); total = C.square().sum()
     held = 1 - (s.square().sum() - torch.cat([s.new_zeros(1), s.square().cumsum(0)]))/total     # with 0, 1, ... more
-    return torch.cat([U, V[:, :int((held < share).sum())]], 1)
+    return torch.cat([U, V[:, :min(int((held < share).sum()), int((s > 1e-12*total.sqrt()).sum()))]], 1)    # what is left by rounding is no direction
 
 # %% ../nbs/lib/10c_baselines.ipynb #10c-baselines-i03
 @condition('inflora')
@@ -214,7 +214,9 @@ class InfLoRA(OLora):
     "Interference-free LoRA (Liang & Li 2024, arXiv 2404.00228): A_t fixed in the strongest directions of its task's inputs that earlier tasks' inputs leave free, B_t trained, all LoRAs summed."
     penalty = .9999   # share of the energy of the first task's inputs that is closed to the later ones
 
-    def __init__(self, s: Settings=Settings(), seed: int=0): super().__init__(s, seed); self.taken = {}
+    def __init__(self, s: Settings=Settings(), seed: int=0): 
+        super().__init__(s, seed); self.taken = {}
+        if self.weight > 1: raise ValueError(f'setting penalty={self.weight:g}: for inflora it is a share of the inputs that is closed to later tasks, at most 1')
 
     def extra_loss(self, cm, inputs, outputs): return None
 
