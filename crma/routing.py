@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['TFIDF', 'TIE', 'PROBE', 'Tfidf', 'tfidf', 'unit', 'embedded', 'Router', 'centroid', 'fit', 'add', 'scores', 'decide',
-           'Nearest', 'calibrate', 'accuracy', 'confusion', 'auroc', 'abstention', 'save', 'load', 'route', 'answering',
-           'batches', 'check_tasks', 'generate']
+           'Nearest', 'calibrate', 'accuracy', 'confusion', 'auroc', 'abstention', 'save', 'kept', 'kept_questions',
+           'load', 'route', 'answering', 'batches', 'check_tasks', 'generate']
 
 # %% ../nbs/lib/18_routing.ipynb #18-routing-003
 import json
@@ -211,14 +211,17 @@ PROBE = 'A quick brown fox jumps over the lazy dog, 7 times.'
 def save(self: Router, folder: Path|str):
     "Write `router.json` and `router.safetensors` into `folder`."
     own = isinstance(self.embed, Tfidf)
-    kept, tensors = _kept(self)
+    kept, tensors = self.kept()
     file = paths.write_atomic(Path(folder)/'router.safetensors', save_tensors(tensors | (dict(idf=self.embed.idf) if own else dict(probe=_probe(self.embed)))))
     meta = dict(version=1, tasks=self.tasks, by=self.by, threshold=self.threshold, sha256=paths.sha256(file), vocabulary=self.embed.vocabulary if own else None) | kept
     paths.write_atomic(Path(folder)/'router.json', json.dumps(meta, ensure_ascii=False, allow_nan=False))
 
-def _kept(self: Router) -> tuple: # (entries of router.json, tensors)
+def kept(self: Router) -> tuple: # (entries of router.json, tensors)
     "What a text is compared with."
-    if not isinstance(self, Nearest): return dict(contrast=self.contrast), dict(centroids=self.centroids)
+    return dict(contrast=self.contrast), dict(centroids=self.centroids)
+
+def kept_questions(self: Nearest) -> tuple:
+    "As `Router.kept`."
     meta = dict(k=self.k, counts=[q.shape[0] for q in self.questions])
     if not sparse.issparse(self.questions[0]): return meta, dict(questions=np.vstack(self.questions))
     q = sparse.csr_array(sparse.vstack(self.questions)); return meta | dict(width=q.shape[1]), dict(data=q.data, indices=q.indices, indptr=q.indptr)
@@ -228,7 +231,7 @@ def _probe(embed) -> np.ndarray:
     x = embedded(embed, [PROBE])
     return np.asarray(x.toarray() if sparse.issparse(x) else x, dtype=np.float32)[0]
 
-Router.save = save
+Router.save, Router.kept, Nearest.kept = save, kept, kept_questions
 
 # %% ../nbs/lib/18_routing.ipynb #18-routing-030
 def load(cls, folder: Path|str,
