@@ -7,7 +7,7 @@ from pathlib import Path
 LOADED = ['nbdev.test', 'torch', 'transformers.trainer', 'transformers.models.llama.modeling_llama', 'peft', 'datasets', 'scipy.stats', 'matplotlib.pyplot']
 ENV = {'OMP_NUM_THREADS': '1', 'MKL_NUM_THREADS': '1', 'TOKENIZERS_PARALLELISM': 'false', 'HF_HUB_OFFLINE': '1'}  # read on import, so the server needs it too
 processes = multiprocessing.get_context('forkserver')
-processes.set_forkserver_preload(LOADED)
+processes.set_forkserver_preload(LOADED if sys.platform == 'linux' else [])  # elsewhere frameworks below torch may not survive a fork
 
 
 def _skips(cell):
