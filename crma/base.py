@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['RECIPES', 'Recipe', 'text_tokenizer', 'new_model', 'corpus', 'batches', 'pretrain', 'shipped', 'key', 'folder',
-           'ensure', 'nf4', 'resolve', 'load', 'weights_sha256', 'ship', 'identity']
+           'ensure', 'nf4', 'without_repacking', 'resolve', 'load', 'weights_sha256', 'ship', 'identity']
 
 # %% ../nbs/lib/08_base.ipynb #08-base-002
 import json, math, os, shutil, tempfile, time
@@ -132,6 +132,13 @@ def nf4(compute: torch.dtype=torch.bfloat16) -> BitsAndBytesConfig:
     "4-bit NormalFloat weights with double quantization (Dettmers et al. 2023, QLoRA), products in `compute`."
     return BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type='nf4', bnb_4bit_use_double_quant=True, bnb_4bit_compute_dtype=compute)
 
+def without_repacking(model):
+    """The model, its 4-bit layers kept from being repacked in place at the first evaluation, as bitsandbytes does on CPUs with AVX512-BF16: repacked weights have another fingerprint,
+    and layers of a width that 32 does not divide cannot be."""
+    for l in model.modules():
+        if hasattr(l, 'support_avx512bf16_for_cpu'): l.support_avx512bf16_for_cpu = False
+    return model
+
 def resolve(name: str, revision: str|None=None) -> tuple: # (folder or hub id, revision, attention implementation or None)
     "What stands behind a name: an embedded base, a registered model at its locked revision, a folder, or a hub id."
     if name in RECIPES: return ensure(name), None, RECIPES[name].attention
@@ -153,7 +160,7 @@ def load(name: str, # 'fictional-base', 'pocket-base', a registered model such a
     tok = AutoTokenizer.from_pretrained(source, revision=revision, trust_remote_code=trust_remote_code)
     if tok.pad_token is None: tok.pad_token = tok.eos_token
     model.config.use_cache = False
-    return model.eval(), tok
+    return without_repacking(model).eval(), tok
 
 # %% ../nbs/lib/08_base.ipynb #08-base-identity
 def weights_sha256(name: str) -> str|None:
