@@ -7,7 +7,7 @@ __all__ = ['PARSERS', 'OWN', 'POCKET', 'Example', 'Domain', 'DataFile', 'Manifes
            'fetch', 'available', 'pubmedqa', 'mmlu', 'mbpp', 'arc', 'tatqa', 'humaneval', 'labelled', 'clinc150',
            'fewrel', 'jsonl', 'hub', 'csv_table', 'text', 'clean', 'split', 'find', 'load', 'domain_from_records',
            'similar', 'near_duplicates', 'lock', 'write_manifest', 'write_hub_manifest', 'plain_text', 'chat_prompt',
-           'encode', 'tokenize', 'collate']
+           'encode', 'tokenize', 'collate', 'pack']
 
 # %% ../nbs/lib/06_data.ipynb #06-data-002
 import csv, gzip, io, json, os, re, tempfile
@@ -768,3 +768,18 @@ def collate(batch: list, # Results of `encode`
     n = max(len(b['input_ids']) for b in batch)
     pad = lambda get, fill: torch.tensor([list(get(b)) + [fill]*(n - len(b['input_ids'])) for b in batch], dtype=torch.long)
     return dict(input_ids=pad(lambda b: b['input_ids'], pad_id), attention_mask=pad(lambda b: [1]*len(b['input_ids']), 0), labels=pad(lambda b: b['labels'], -100))
+
+# %% ../nbs/lib/06_data.ipynb #06-data-pack
+def pack(batch: list, # Results of `encode`
+         pad_id: int, # Token that fills the right side
+         length: int, # Tokens that a sequence holds; a longer row has one of its own
+        ) -> dict:
+    """LongTensors (sequences, length): `input_ids`, `labels`, and `position_ids` that begin at 0 in each row and in the padding; the longest row first, each into the first sequence
+    with room. The loss is that of `collate`. There is no `attention_mask`: without one, transformers keeps rows apart by their positions."""
+    sequences = []
+    for b in sorted(batch, key=lambda b: -len(b['input_ids'])):
+        s = next((s for s in sequences if len(s['input_ids']) + len(b['input_ids']) <= length), None)
+        if s is None: sequences.append(s := dict(input_ids=[], labels=[], position_ids=[]))
+        for k, v in dict(input_ids=b['input_ids'], labels=[-100, *b['labels'][1:]], position_ids=range(len(b['input_ids']))).items(): s[k] += v
+    out = collate(sequences, pad_id); n = out['input_ids'].shape[1]; del out['attention_mask']
+    return out | dict(position_ids=torch.tensor([[*s['position_ids'], *range(n - len(s['position_ids']))] for s in sequences]))

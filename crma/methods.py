@@ -39,6 +39,7 @@ class Settings:
     optimizer: str = 'adamw'         # or 'adamw-8bit', 'paged-adamw-8bit' of bitsandbytes
     accumulation: int = 1            # batches per optimizer step
     checkpointing: bool = False      # recompute activations in the backward pass
+    packing: bool = False            # rows of a batch share sequences of max_length tokens; the loss stays
     dtype: str = 'float32'           # of the base's weights; 'bfloat16' on a GPU
     quantization: str = 'none'       # of the base's linear weights; 'nf4': 4 bits, double quantization, bfloat16 products
     template: str = 'plain'          # prompt, separator, response; or 'chat': the tokenizer's chat template

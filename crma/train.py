@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['PARTS', 'SPECTRAL', 'parameter_groups', 'optimizer', 'ZClip', 'SequenceTrainer', 'Log', 'certify', 'watch',
-           'spectral_frame', 'reporting', 'arguments', 'task_steps', 'train_task', 'question_batch', 'evaluate',
-           'Board', 'record', 'matrices', 'update_share', 'toggle', 'substrate_summary', 'ask_all', 'one_task',
-           'Sequence', 'keep', 'restore', 'measured', 'run_sequence']
+           'spectral_frame', 'reporting', 'arguments', 'task_steps', 'check_packing', 'train_task', 'question_batch',
+           'evaluate', 'Board', 'record', 'matrices', 'update_share', 'toggle', 'substrate_summary', 'ask_all',
+           'one_task', 'Sequence', 'keep', 'restore', 'measured', 'run_sequence']
 
 # %% ../nbs/lib/11_train.ipynb #11-train-002
 import math, os, tempfile, time
@@ -17,7 +17,7 @@ import numpy as np, pandas as pd, torch
 from transformers import Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_callback import PrinterCallback
 from . import baselines, checkpoint, paths, results  # baselines: makes its conditions known
-from .data import collate, tokenize
+from .data import collate, pack, tokenize
 from .layer import CrmaLayer, distance
 from .metrics import answer_scores
 from .methods import Method
@@ -163,13 +163,25 @@ def arguments(s, seed: int, steps: int, folder: str, report: dict|None=None) -> 
 
 def task_steps(rows: list, s) -> int: return s.epochs*math.ceil(math.ceil(len(rows)/s.batch_size)/s.accumulation)
 
+@torch.no_grad()
+def check_packing(model, rows: list, pad_id: int, length: int):
+    "ValueError if what `model` says in one row hangs on the row before it in a packed sequence."
+    short, long = sorted(rows, key=lambda r: len(r['input_ids']))[:2] if len(rows) > 1 else rows*2
+    n, m = len(long['input_ids']), len(short['input_ids'])
+    if n + m > length: return  # no two rows will share a sequence
+    model.eval(); dev = next(model.parameters()).device
+    a, b = (model(use_cache=False, **{k: v.to(dev) for k, v in pack([dict(long, input_ids=ids), short], pad_id, length).items()}).logits[0, n:n + m] for ids in (long['input_ids'], [pad_id]*n))
+    if (a - b).abs().max() > 1e-4*a.abs().max():
+        raise ValueError(f'packing: {getattr(model, "config", model).model_type} lets rows of one sequence see each other: set packing to false')
+
 def train_task(cm: ContinualModel, rows: list, tokenizer, s, seed: int, log: Log,
                method: Method=None): # Whose hooks run; None: no hooks
     "Train what is trainable in `cm.model` on the encoded `rows`."
-    steps = task_steps(rows, s)
+    steps, pad = task_steps(rows, s), tokenizer.pad_token_id
+    if s.packing: check_packing(cm.model, rows, pad, s.max_length)
     with tempfile.TemporaryDirectory() as d:
         t = SequenceTrainer(model=cm.model, args=arguments(s, seed, steps, d, reporting(log.folder)), train_dataset=rows, settings=s, cm=cm, method=method or Method(s),
-                            data_collator=lambda b: collate(b, tokenizer.pad_token_id), callbacks=[log])
+                            data_collator=lambda b: pack(b, pad, s.max_length) if s.packing else collate(b, pad), callbacks=[log])
         t.remove_callback(PrinterCallback)
         t.train()
     cm.model.eval()
