@@ -775,11 +775,11 @@ def pack(batch: list, # Results of `encode`
          length: int, # Tokens that a sequence holds; a longer row has one of its own
         ) -> dict:
     """LongTensors (sequences, length): `input_ids`, `labels`, and `position_ids` that begin at 0 in each row and in the padding; the longest row first, each into the first sequence
-    with room. The loss is that of `collate`. There is no `attention_mask`: without one, transformers keeps rows apart by their positions."""
+    with room. The loss is that of `collate`. There is no `attention_mask`, and no cache: without them, transformers keeps rows apart by their positions."""
     sequences = []
     for b in sorted(batch, key=lambda b: -len(b['input_ids'])):
         s = next((s for s in sequences if len(s['input_ids']) + len(b['input_ids']) <= length), None)
         if s is None: sequences.append(s := dict(input_ids=[], labels=[], position_ids=[]))
         for k, v in dict(input_ids=b['input_ids'], labels=[-100, *b['labels'][1:]], position_ids=range(len(b['input_ids']))).items(): s[k] += v
     out = collate(sequences, pad_id); n = out['input_ids'].shape[1]; del out['attention_mask']
-    return out | dict(position_ids=torch.tensor([[*s['position_ids'], *range(n - len(s['position_ids']))] for s in sequences]))
+    return out | dict(position_ids=torch.tensor([[*s['position_ids'], *range(n - len(s['position_ids']))] for s in sequences]), use_cache=False)

@@ -246,6 +246,7 @@ class ContinualModel:
                  seed: int=0): # Seed of the LoRA initializations
         self.base, self.seed, self.tasks, self.current = base, seed, [], None
         self.adapter = adapter or LoraConfig(r=16, lora_alpha=32, target_modules='all-linear')
+        if has := next((m for m, l in base.named_modules() if isinstance(l, BaseTunerLayer)), None): raise ValueError(f'base: {has} carries an adapter already: load a fresh base')
         self.base_fingerprint = fingerprint(base)
         for p in base.parameters(): p.requires_grad_(False)
         self.substrate = get_peft_model(base, copy.deepcopy(substrate), adapter_name=self.SUBSTRATE) if substrate else None
@@ -259,8 +260,8 @@ def begin_task(self: ContinualModel, name: str, # A plain name; also the adapter
                adapter: LoraConfig|None=None, # This task's own LoRA (DoRA, PiSSA, another rank); default: the model's
               ) -> nn.Module: # The PEFT model to train
     "Open task `name` with a fresh LoRA (or a copy of `inherit`'s); only it and the substrate are trainable."
-    _check_task(self, name, inherit)
-    if adapter is None: adapter = self.model.peft_config[inherit] if inherit else self.adapter
+    if adapter is None: adapter = self.model.peft_config[inherit] if inherit in self.tasks else self.adapter
+    _check_task(self, name, inherit, adapter)
     adapter = copy.deepcopy(adapter); adapter.inference_mode = False
     start, adapter.init_lora_weights = adapter.init_lora_weights, init_without_base(adapter.init_lora_weights)
     with torch.random.fork_rng(), warnings.catch_warnings():
@@ -292,9 +293,11 @@ def freeze(self: ContinualModel):
 ContinualModel.begin_task, ContinualModel.end_task, ContinualModel.freeze = begin_task, end_task, freeze
 
 # %% ../nbs/lib/05_model.ipynb #05-model-035
-def _check_task(self: ContinualModel, name: str, inherit: str|None):
+def _check_task(self: ContinualModel, name: str, inherit: str|None, adapter: LoraConfig|None):
     "Errors of `begin_task`, before anything changes."
     paths.check_name(name, 'task')
+    if adapter and (more := [f'{k}={v!r}' for k in ('bias', 'modules_to_save', 'trainable_token_indices') if (v := getattr(adapter, k)) not in ('none', None)]):
+        raise ValueError(f'adapter of task {name!r}: {more[0]} would train and change the frozen base, and is not saved with the task: leave it out')
     if self.current: raise RuntimeError(f'task {self.current!r} is still open: call end_task() before begin_task({name!r})')
     if name in self.tasks or name == self.SUBSTRATE: raise ValueError(f'task {name!r} exists already: choose another name')
     if inherit is not None and inherit not in self.tasks: raise ValueError(f'cannot inherit from {inherit!r}: known tasks are {self.tasks}')
@@ -461,9 +464,10 @@ def save_pretrained(self: ContinualModel, folder: Path|str):
         model.save_pretrained(folder/where, selected_adapters=[name], state_dict=state)
         (folder/where/'README.md').unlink(missing_ok=True)  # PEFT's card: it may name the base by a path of this machine
     if self.substrate: save(self.substrate, self.SUBSTRATE, self.SUBSTRATE, '.crma_')
+    held = folder/self.SUBSTRATE/'held.safetensors'; held.unlink(missing_ok=True)  # another model's, where the folder is used again
     if self.bank and self.bank.held:
         kept = {what: self.bank.held[what] for what in (*self.bank.parts, 'inputs', 'outputs') if what in self.bank.held}
-        save_file({what: v.contiguous() for what, v in kept.items()}, folder/self.SUBSTRATE/'held.safetensors')
+        save_file({what: v.contiguous() for what, v in kept.items()}, held)
     for t in self.tasks: save(self.model, t, 'tasks', '.lora_')
     self.adapter.save_pretrained(folder/'adapter')
     paths.write_atomic(folder/'continual.json', json.dumps(dict(version=1, base=self.base_fingerprint, tasks=self.tasks, seed=self.seed,
@@ -495,6 +499,8 @@ def from_pretrained(cls, base: nn.Module, folder: Path|str, # A folder, or `owne
     if (held := folder/cls.SUBSTRATE/'held.safetensors').exists():
         state = load_file(held, device=str(self.bank.layers[0].crma_read[cls.SUBSTRATE].device))
         self.bank.hold({n: state.pop(n) for n in ('inputs', 'outputs') if n in state}, state)
+    for m in (self.model, self.substrate):
+        if m: m.eval()
     for _, load in PARTS.values():
         if load: load(self, folder, kw)
     if kw: raise TypeError(f'from_pretrained: {", ".join(kw)} not expected: `from crma import ContinualModel` brings in the parts that take keywords')

@@ -170,7 +170,7 @@ def check_packing(model, rows: list, pad_id: int, length: int):
     n, m = len(long['input_ids']), len(short['input_ids'])
     if n + m > length: return  # no two rows will share a sequence
     model.eval(); dev = next(model.parameters()).device
-    a, b = (model(use_cache=False, **{k: v.to(dev) for k, v in pack([dict(long, input_ids=ids), short], pad_id, length).items()}).logits[0, n:n + m] for ids in (long['input_ids'], [pad_id]*n))
+    a, b = (model(**{k: v.to(dev) if isinstance(v, torch.Tensor) else v for k, v in pack([dict(long, input_ids=ids), short], pad_id, length).items()}).logits[0, n:n + m] for ids in (long['input_ids'], [pad_id]*n))
     if (a - b).abs().max() > 1e-4*a.abs().max():
         raise ValueError(f'packing: {getattr(model, "config", model).model_type} lets rows of one sequence see each other: set packing to false')
 
@@ -184,6 +184,7 @@ def train_task(cm: ContinualModel, rows: list, tokenizer, s, seed: int, log: Log
                             data_collator=lambda b: pack(b, pad, s.max_length) if s.packing else collate(b, pad), callbacks=[log])
         t.remove_callback(PrinterCallback)
         t.train()
+    for k in ('forward', '_original_forward', '_is_accelerate_prepared'): cm.model.__dict__.pop(k, None)  # accelerate would keep autocast on in every evaluation to come, and not after a resume
     cm.model.eval()
 
 # %% ../nbs/lib/11_train.ipynb #11-train-013
