@@ -17,12 +17,14 @@ from .cluster import cluster, cores, gpus, is_run, only_run
 
 # %% ../nbs/lib/14_batch.ipynb #14-batch-005
 class _Loader(yaml.SafeLoader):
-    "YAML with `1e-4` as a number and without duplicate keys."
+    "YAML with `1e-4` as a number, whole numbers in decimal only (010 is no 8, 1:30 no 90), and without duplicate keys."
+    yaml_implicit_resolvers = {k: [r for r in v if r[0] != 'tag:yaml.org,2002:int'] for k, v in yaml.SafeLoader.yaml_implicit_resolvers.items()}
     def construct_mapping(self, node, deep=False):
         keys = [k.value for k, _ in node.value]
         if twice := [k for k in keys if keys.count(k) > 1]: raise yaml.constructor.ConstructorError(None, None, f'key {twice[0]!r} stands twice', node.start_mark)
         return super().construct_mapping(node, deep)
 
+_Loader.add_implicit_resolver('tag:yaml.org,2002:int', re.compile(r'^[-+]?(0|[1-9]\d*)$'), list('-+0123456789'))
 _Loader.add_implicit_resolver('tag:yaml.org,2002:float', re.compile(r'^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$'), list('-+0123456789.'))
 
 def _yaml(path: Path) -> dict:
@@ -38,6 +40,18 @@ _KEYS = 'experiment model models parameters conditions seeds grid points orders 
 def suite_names() -> list:
     "The suites that exist."
     return sorted(p.stem for p in paths.suites().glob('*.yaml') if p.stem != 'default')
+
+def _check_shapes(d: dict, where: str):
+    "ValueError unless what must be a list or a mapping is one."
+    for k, kind in (*dict.fromkeys(('parameters', 'grid', 'points', 'demo'), dict).items(), *dict.fromkeys(('conditions', 'models', 'seeds', 'orders', 'manifests'), list).items()):
+        if k in d and (not isinstance(d[k], kind) or kind is list and not d[k] and k != 'manifests'): raise ValueError(f'{where}: {k} is {d[k]!r}, expected ' + ('a list of at least one' if kind is list else 'keys and values'))
+    for k, v in d.get('grid', {}).items():
+        if not isinstance(v, list) or not v: raise ValueError(f'{where}: grid: {k} is {v!r}, expected a list of at least one value')
+    for k, v in d.get('points', {}).items():
+        if not isinstance(v, dict): raise ValueError(f'{where}: point {k!r} is {v!r}, expected keys and values')
+    for o in d.get('orders', []):
+        if o is not None and not (isinstance(o, list) and o and all(type(i) is int and i >= 0 for i in o) and len({*o}) == len(o)):
+            raise ValueError(f'{where}: order {o!r}: expected null, or a list of different places, the first domain being 0')
 
 def _same_kind(a, b) -> bool:
     "Whether `b` may override `a`: the same kind of value, or a null on either side."
@@ -59,6 +73,7 @@ def load_suite(name: str) -> dict:
     if own.get('extends') != 'default': raise ValueError(f"{file}: extends is {own.get('extends')!r}, expected 'default'")
     for d, known, where in ((base, _KEYS, 'default.yaml'), (own, [*_KEYS, 'extends', 'demo'], file), (own.get('demo') or {}, ['conditions', 'models', 'seeds', 'grid', 'orders'], f'{file}: demo')):
         if bad := [k for k in d if k not in known]: raise ValueError(f'{where}: unknown key {bad[0]!r}; known are {", ".join(known)}')
+        _check_shapes(d, where)
     s = dict(orders=[None], grid={}, points={}, manifests=[], seeds=[0], demo={}) | base | {k: v for k, v in own.items() if k != 'extends'}
     s['parameters'] = _override(base['parameters'], own.get('parameters'), file)
     for grid in (s['grid'], s['demo'].get('grid', {})):
@@ -163,8 +178,10 @@ def _check_domains(suite: str, given: dict, manifests: list):
     if not (domains := str(given.get('domains') or '')): return
     from crma import data, worlds
     try:
-        if worlds.chosen(domains): worlds.world_size(given.get('world', 'small')); return
+        if slugs := worlds.chosen(domains): worlds.world_size(given.get('world', 'small'))
     except ValueError as e: raise ValueError(f'{suite}.yaml: {e}') from None
+    if (order := given.get('order')) and max(order) >= (n := len(slugs or domains.split(','))): raise ValueError(f"{suite}.yaml: order {order}: there are {n} domains, 0 to {n - 1}")
+    if slugs: return
     if bad := [d for d in domains.split(',') if d.partition('/')[0] not in manifests]:
         raise ValueError(f"{suite}.yaml: domain {bad[0]!r} is missing in `manifests`: name it there, so that its cells run again when its file changes")
     for d in domains.split(','):
@@ -173,7 +190,7 @@ def _check_domains(suite: str, given: dict, manifests: list):
 def _points(grid: dict) -> list:
     "The points of a grid as dicts; whole floats become integers, so that 1 and 1.0 are one cell."
     whole = lambda v: int(v) if isinstance(v, float) and v.is_integer() else v
-    return [dict(zip(grid, map(whole, p))) for p in itertools.product(*grid.values())]
+    return [dict(zip(grid, p)) for p in itertools.product(*(dict.fromkeys(map(whole, v)) for v in grid.values()))]
 
 # %% ../nbs/lib/14_batch.ipynb #14-batch-020
 def plan(suite: str, # A suite in nbs/suites
@@ -192,14 +209,17 @@ def plan(suite: str, # A suite in nbs/suites
     grid = _points(s['grid'] | d.get('grid', {}) | {k: [v] for k, v in named.items()})
     cells = []
     for model, point in itertools.product(models, _pick('point', points, [*s['points']]) or [None]):
+        if Path(model).is_dir() and not Path(model).is_absolute(): raise ValueError(f'{suite}: model {model!r} is a folder relative to here, and cells run elsewhere: give its whole path')
         needs, own = inputs(s['experiment'], model, s['manifests']), dict(s['points'].get(point, {}))
-        some = own.pop('conditions', s['conditions'])
+        some = dict.fromkeys(own.pop('conditions', s['conditions']))
         for at, order, condition, seed in itertools.product(grid, d.get('orders', s['orders']), [c for c in some if not conditions or c in conditions], seeds):
             at = own | at
             given = s['parameters'] | overrides | at | dict(suite=suite, model=model, condition=condition, seed=seed, order=order)
             _check_domains(suite, given, s['manifests'])
             cells.append(Cell(suite, model, condition, seed, order, at, _cell_name(s, point, model, condition, seed, order, at), s['experiment'], given, needs))
-    if not cells: raise ValueError(f'{suite}: no point of the suite has the conditions {", ".join(conditions)}')
+    if not cells: raise ValueError(f'{suite}: no seeds' if not seeds else f'{suite}: no point of the suite has the conditions {", ".join(conditions or ["(none)"])}')
+    names = [c.name for c in cells]
+    if len({*names}) < len(names): raise ValueError(f'{suite}: two cells are called {next(x for x in names if names.count(x) > 1)}: give models, grid values and orders that differ in name too')
     _check_parameters(s['experiment'], cells[0].parameters)
     return cells
 

@@ -61,7 +61,9 @@ def cells(panel: str, of: str) -> dict: # seed -> result
     suite, _, shared = panel.partition(' '); suite, _, model = suite.partition('@'); point, _, condition = of.rpartition(':')
     def mine(c): return (c['condition'] == condition and model in ('', c['model']) and (not shared or c['settings'].get('shared_structure') == float(shared))
                          and (c['name'].split('/')[1] == point if point else set(c['settings']) <= {'shared_structure'}))
-    return {r['cell']['seed']: r for r in _suite(suite) if mine(r['cell'])}
+    found = [r for r in _suite(suite) if mine(r['cell'])]
+    if len({r['cell']['seed'] for r in found}) < len(found): raise ValueError(f'panel {panel!r}, {of!r}: several runs of a seed; say which model, degree or point')
+    return {r['cell']['seed']: r for r in found}
 
 # %% ../nbs/lib/21_claims.ipynb #21-claims-015
 def _loss(r): return results.nan_array(r['matrices']['all']['loss'])
@@ -329,7 +331,7 @@ def command(c: dict) -> str|None:
 def judge(c: dict) -> dict:
     "A claim with its evidence, verdict, reason and command."
     rows, controls = gathered(c); ill = (c['test'] or {}).get('illposed')
-    word, why = verdict({e['where']: e['answer'] for e in rows}, {k.rpartition(':')[2].upper().replace('-', ' '): {e['where']: e['answer'] for e in v} for k, v in controls.items()}, ILLPOSED[ill]() if ill else '')
+    word, why = verdict({e['where'] + (f" ({e['of']})" if [x['where'] for x in rows].count(e['where']) > 1 else ''): e['answer'] for e in rows}, {k.rpartition(':')[2].upper().replace('-', ' '): {e['where']: e['answer'] for e in v} for k, v in controls.items()}, ILLPOSED[ill]() if ill else '')
     within = [number(x) for x in (c['test'] or {}).get('within', ())]
     return dict(id=c['id'], group=c['group'], where=c['where'], claim=c['claim'].format(within=within, **load('paper_facts')), paper=c['paper'].format(**load('paper_facts')), n=c['n'].format(**load('paper_facts')), verdict=word, reason=why,
                 evidence=rows, controls=controls, command=command(c), model=(c['gpu'] or {}).get('model'), see=c['see'], note=c.get('note', ''), settles=c.get('settles', ''))

@@ -146,7 +146,7 @@ def _to_html(nb: Path, html: Path) -> Path:
 def make_report(name='headline', # A report in nbs/reports, or a suite
                 source='results', # 'results': the committed files; 'runs': this machine's
                ) -> Path:
-    "Run a report and return its HTML file. Raises ValueError with the last lines of the error if the report fails."
+    "Run a report and return its HTML file. RuntimeError with the error if the report fails."
     import papermill
     from crma import batch
     nb, parameters, takes_source = _report_notebook(name)
@@ -255,7 +255,7 @@ def doctor(a) -> int:
     if a.model: return _doctor_model(a.model)
     from crma import batch, cluster, data as d, repro
     gpu = cluster.gpus(); names = d.names(); mirror = paths.mirror()
-    urls = [f.url for n in names for f in d.load_manifest(n).files if not f.local]; online = bool(urls) and _reachable(urls[0])
+    urls = [f.url for n in names for f in d.load_manifest(n).files if not f.local]; online = any(map(_reachable, [u for u in urls if u.startswith('https://')][:1]))
     rows = [('python', platform.python_version()), ('packages', ', '.join(f'{k} {v}' for k, v in repro.versions().items())),
             ('processor', f'{repro.device_name() if not gpu else platform.machine()}, {cluster.cores()} cores usable'), ('memory', _memory()),
             ('GPU', f'{len(gpu)} x {repro.device_name()}' if gpu else 'none: cells run on the CPU, one per core'),
@@ -352,7 +352,7 @@ def parser() -> argparse.ArgumentParser:
              ('--watch', dict(type=_count, nargs='?', const=2, metavar='S', help='every S seconds (default 2) what is not done yet, as long as something runs')))
     _command(sub, 'report', report, 'run a report notebook and export it as one HTML file', ('name', dict(metavar='NAME', nargs='?', default='headline', help='a report (default headline), or a suite')),
              ('--source', dict(choices=('results', 'runs'), default='results', help='committed results (default) or what ran here')))
-    _command(sub, 'collect', collect, 'copy finished results of a suite from runs/ to results/, to be committed', _SUITE,
+    _command(sub, 'collect', collect, 'copy the finished cells that a suite names from runs/ to results/, to be committed; not those run with other --seeds or --set', _SUITE,
              ('--every', dict(type=_count, metavar='K', help='keep every K-th step of the spectral logs (default: as many as fit 1 MB)')))
     _command(sub, 'data', data, 'list, fetch or verify the data sets, pin them anew, or report what is wrong with their rows', ('action', dict(choices=('list', 'fetch', 'verify', 'lock', 'report'))),
              ('names', dict(nargs='*', metavar='NAME', help='only these (default: all; lock wants a name); report takes NAME/PART too')), ('--rows', dict(action='store_true', help='report: list the rows by id')))

@@ -7,7 +7,7 @@ __all__ = ['EXECUTORS', 'gpus', 'cores', 'thread_env', 'workers_spec', 'is_loopb
            'read_settings', 'cluster', 'only_run', 'is_run']
 
 # %% ../nbs/lib/13b_cluster.ipynb #13b-cluster-002
-import contextlib, ipaddress, json, logging, os, sys, tempfile, time
+import contextlib, ipaddress, json, logging, os, shlex, sys, tempfile, time
 from pathlib import Path
 from urllib.parse import urlsplit
 import dask, yaml
@@ -70,7 +70,7 @@ def _ssh(workers, threads, tmp):
     from distributed import SSHCluster
     s = dask.config.get('ssh', {}) or {}
     if not (hosts := s.get('hosts')): raise ValueError('executor ssh: the cluster settings name no ssh.hosts')
-    if not _encrypted() and not all(map(is_loopback, hosts)): check_address(f'tcp://{hosts[0]}:0')
+    if not _encrypted() and (far := [h for h in hosts if not is_loopback(h)]): check_address(f'tcp://{far[0]}:0')
     where = dict(protocol='tls://') if _encrypted() else dict(protocol='tcp://', host='127.0.0.1')
     n = max(1, (workers or len(hosts))//len(hosts))
     return SSHCluster([hosts[0], *hosts], connect_options=s.get('connect-options', {}), remote_python=s.get('remote-python', sys.executable),
@@ -85,10 +85,10 @@ def slurm_cluster(threads: int=1):
     from distributed import Security
     s = dask.config.get('jobqueue.slurm', {}) or {}
     plain, folder = s.get('interface') == 'lo', paths.runs('.cluster'); folder.mkdir(parents=True, exist_ok=True)
-    env = [f'export {k}={v}' for k, v in (thread_env(threads) | dict(CRMA_HOME=paths.root())).items()]
+    env = [f'export {k}={shlex.quote(str(v))}' for k, v in (thread_env(threads) | dict(CRMA_HOME=paths.root())).items()]
     return SLURMCluster(processes=1, protocol='tcp://' if plain else 'tls://', security=None if plain else Security() if _encrypted() else Security.temporary(),
                         log_directory=s.get('log-directory') or str(folder), shared_temp_directory=s.get('shared-temp-directory') or str(folder),
-                        scheduler_options=dict(dashboard=False), worker_extra_args=[*(s.get('worker-extra-args') or ()), '--nthreads', '1'],
+                        scheduler_options=dict(dashboard=False) | (s.get('scheduler-options') or {}), worker_extra_args=[*(s.get('worker-extra-args') or ()), '--nthreads', '1'],
                         job_script_prologue=[*(s.get('job-script-prologue') or ()), *env])
 
 def _slurm(workers, threads, tmp):
@@ -144,7 +144,7 @@ def cluster(workers: int=None, # None: as many as fit here; one job under slurm,
          EXECUTORS[executor](workers, threads, tmp) as c:
         check_address(c.scheduler_address)
         with Client(c, set_as_default=False) as client:
-            if executor == 'ssh': client.register_plugin(Environ(thread_env(threads) | dict(CRMA_HOME=str(paths.root()))))
+            if executor == 'ssh': client.register_plugin(Environ(thread_env(threads) | dict(CRMA_HOME=str(paths.root())) | {k: os.environ[k] for k in ('CRMA_CACHE', 'CRMA_DATA_MIRROR') if k in os.environ}))
             yield client
 
 # %% ../nbs/lib/13b_cluster.ipynb #13b-cluster-015
@@ -167,6 +167,9 @@ def only_run(suites: list):
 
 def is_run(suite: str) -> bool:
     "Whether some process holds the lock of a suite."
+    if not fcntl: return True
     try:
-        with only_run([suite]): return not fcntl
-    except RuntimeError: return True
+        with open(paths.runs('.locks', suite)) as h: fcntl.flock(h, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError: return True
+    except OSError: return False  # nobody ran it, or locks cannot be asked for here
+    return False

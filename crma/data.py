@@ -208,7 +208,10 @@ def _hub_lines(f: DataFile, out) -> None:
     columns = {k: f.hub[k] for k in _HINT}
     if bad := [c for c in columns.values() if c not in ds.column_names]:
         raise ValueError(f"{f.url}: column {bad[0]!r}: expected one of {', '.join(ds.column_names)}: correct 'hub' in the manifest")
-    text = {c: getattr(ds.features[c], 'int2str', lambda v: '' if v is None else v if isinstance(v, str) else json.dumps(v, ensure_ascii=False)) for c in columns.values()}
+    def reads(name):  # a class label by its name; -1 and null are "none given"
+        label = getattr(ds.features[name], 'int2str', None)
+        return lambda v: '' if v is None or label and v == -1 else label(v) if label else v if isinstance(v, str) else json.dumps(v, ensure_ascii=False)
+    text = {c: reads(c) for c in columns.values()}
     for r in ds: out.write((json.dumps({k: text[c](r[c]) for k, c in columns.items()}, ensure_ascii=False) + '\n').encode())
 
 # %% ../nbs/lib/06_data.ipynb #06-data-hub-001
@@ -423,7 +426,9 @@ def _utf8(path: Path) -> str:
 def csv_table(path: Path) -> list:
     "A CSV file whose first row names its columns, `prompt`, `response` and optionally `group` among them."
     reader, label = csv.DictReader(io.StringIO(_utf8(path), newline=''), strict=True), _label(path)
-    out, head = [], reader.fieldnames or []
+    def broken(e): return ValueError(f'{label}:{reader.line_num + 1}: not CSV: {e}: close the quotation mark, or double it inside a quoted text')
+    try: out, head = [], reader.fieldnames or []
+    except csv.Error as e: raise broken(e) from None
     if bad := [k for k in head if head.count(k) > 1]: raise ValueError(f'{label}:1: column {bad[0]!r} stands twice: rename one')
     if bad := [k for k in _HINT if k not in head]:
         raise ValueError(f'{label}:1: column {bad[0]!r}: expected among the names in the first row, found {", ".join(map(repr, head)) or "nothing"}: '
@@ -433,7 +438,7 @@ def csv_table(path: Path) -> list:
             where = f'{label}:{reader.line_num}'; n = sum(v is not None for v in r.values()) + len(r.get(None, ())) - (None in r)
             if n != len(head): raise ValueError(f'{where}: expected {len(head)} columns, found {n}: quote a text that holds a comma or a line end')
             out.append(_record(r, where, f'{Path(path).stem}/{i}'))
-    except csv.Error as e: raise ValueError(f'{label}:{reader.line_num + 1}: not CSV: {e}: close the quotation mark, or double it inside a quoted text') from None
+    except csv.Error as e: raise broken(e) from None
     return out
 
 # %% ../nbs/lib/06_data.ipynb #06-data-own-004

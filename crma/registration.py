@@ -55,6 +55,7 @@ def registered(suite: str) -> tuple: # (alpha, hypotheses)
     if not own: raise ValueError(f'{file}: has no `registered`: state alpha and hypotheses there and commit it before the run')
     if bad := [k for k in own if k not in ('alpha', 'hypotheses')]: raise ValueError(f'{file}: registered: unknown key {bad[0]!r}; known are alpha, hypotheses')
     if not 0 < (alpha := own.get('alpha', 0)) < 1: raise ValueError(f'{file}: registered: alpha is {alpha!r}, expected a number between 0 and 1')
+    if more := [k for k in ('models', 'orders') if len(s[k]) > 1] + [k for k, v in s['grid'].items() if len(v) > 1]: raise ValueError(f'{file}: registered: several {more[0]}: a design has one result per seed, so name them as points')
     designs = list(dict.fromkeys(f'{p}/{c}' for p, d in s['points'].items() for c in d.get('conditions', s['conditions']))) or s['conditions']
     hs = [_hypothesis(d, designs, file) for d in own.get('hypotheses') or []]
     if not hs or len({h.id for h in hs}) < len(hs): raise ValueError(f'{file}: registered: expected hypotheses, each with its own id, found {[h.id for h in hs]}')
@@ -92,6 +93,11 @@ def ran(suite: str) -> dict: # planned, found: counts; missing, other: names of 
                 before={s: same_at(s, suite) for s in sorted({r['provenance']['git']['sha'] or '' for r in rs})})
 
 # %% ../nbs/lib/14d_registration.ipynb #14d-registration-018
+def _whole() -> bool:
+    "Whether this is a git clone with all its history."
+    try: return subprocess.run(['git', '-C', str(paths.root()), 'rev-parse', '--is-shallow-repository'], capture_output=True, text=True, timeout=20).stdout.strip() == 'false'
+    except (OSError, subprocess.TimeoutExpired): return False
+
 def objections(suite: str) -> list:
     "Why the registered tests cannot be computed or would not count, one line each; empty if they count."
     w, out = ran(suite), []
@@ -100,6 +106,7 @@ def objections(suite: str) -> list:
     if w['other']: out.append(f"{len(w['other'])} results are no cells of the registration, such as {w['other'][0]}: take them out of results/{suite}")
     if w['dirty']: out.append(f"{len(w['dirty'])} results come from a tree with uncommitted changes, such as {w['dirty'][0]}: run them from a clean clone")
     for sha, ok in w['before'].items():
+        if ok is None and _whole(): out.append(f'this clone is whole and does not have commit {sha[:7] or "unknown"}: nobody can see whether the registration was there before its results')
         if ok is False: out.append(f'at commit {sha[:7] or "unknown"} the registration was not there or said something else: its results were not registered')
     return out
 

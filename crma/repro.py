@@ -82,12 +82,13 @@ def versions() -> dict:
 
 # %% ../nbs/lib/01_repro.ipynb #01-repro-018
 def git_state() -> dict:
-    "The commit of the project root and whether tracked files differ from it; nulls outside a git checkout."
-    def git(*a): return subprocess.run(['git', '-C', str(paths.root()), *a], capture_output=True, text=True, timeout=20).stdout.strip()
-    try: sha = git('rev-parse', 'HEAD')
-    except (OSError, subprocess.TimeoutExpired): sha = ''
-    ok = len(sha) == 40
-    return dict(sha=sha if ok else None, dirty=bool(git('status', '--porcelain', '--untracked-files=no')) if ok else None)
+    "The commit of the project root and whether tracked files differ from it; null where git does not say."
+    def git(*a):
+        try: r = subprocess.run(['git', '--no-optional-locks', '-C', str(paths.root()), *a], capture_output=True, text=True, timeout=20)
+        except (OSError, subprocess.TimeoutExpired): return None
+        return None if r.returncode else r.stdout.strip()
+    sha = git('rev-parse', 'HEAD'); changed = git('status', '--porcelain', '--untracked-files=no') if sha else None
+    return dict(sha=sha or None, dirty=None if changed is None else bool(changed))
 
 # %% ../nbs/lib/01_repro.ipynb #01-repro-019
 def device_name() -> str:

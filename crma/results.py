@@ -333,7 +333,7 @@ def frontier(results: list, points=()) -> pd.DataFrame: # `points`: names of the
     from crma.metrics import ContinualMatrix
     together = lambda r: r['live'].get('ensemble') is not None
     end = lambda m: _mean(nan_array(m['loss'])[-1])
-    where = lambda r: (r['cell']['settings'].get('shared_structure'), r['cell']['seed'], str(r['cell']['order']))
+    where = lambda r: (r['cell']['settings'].get('shared_structure'), r['cell']['seed'], str(r['cell']['order']), r['cell']['model'])
     ref = {(r['cell']['condition'], *where(r)): end(r['matrices']['all']) for r in results if r['cell']['condition'] in ('frozen', 'inherit', 'joint') and not together(r)}
     rows = []
     for r in sorted(results, key=_rank):
@@ -382,9 +382,9 @@ def one_base(rs: list, where='results') -> list:
     "`rs`, if all runs of a model had the same base weights; else ValueError: what differs by the base cannot be compared seed by seed."
     seen = {}
     for r in rs:
-        model, sha = r['cell']['model'], (r['base'] or {}).get('sha256'); name, other = seen.setdefault(model, (r['cell']['name'], sha))
-        if sha != other: raise ValueError(f"{where}: {r['cell']['name']} ran on a {model} with weights {str(sha)[:8]} and {name} on one with {str(other)[:8]}: another type of processor trains another base; "
-                                          'run all cells on one machine, or give all the same cached base (CRMA_CACHE)')
+        model, sha = r['cell']['model'], (r['base'] or {}).get('sha256') or r['provenance'].get('base'); name, other = seen.setdefault(model, (r['cell']['name'], sha))
+        if sha != other: raise ValueError(f"{where}: {r['cell']['name']} ran on a {model} with weights {str(sha)[-16:]} and {name} on one with {str(other)[-16:]}: another type of processor trains another base, "
+                                          'and a hub model changes with its revision; run all cells on the same')
     return rs
 
 def collect(suite: str, # Suite name
