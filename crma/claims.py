@@ -47,7 +47,7 @@ def verdict(answers: dict, # Test -> answer
     reason = '; '.join(([f"the same without the ingredient: {', '.join(same)}"] if same else []) + [f'{a}: {", ".join(ts)}' for a, ts in by.items() if ts and len(ts) < len(answers)])
     if len(by['yes']) == len(answers) and not same: return 'holds', ''
     if by['yes'] or by['smaller']: return 'holds in part', reason or 'smaller than half of the paper\'s effect'
-    return ('fails' if by['no'] else 'undecided'), reason
+    return ('fails' if len(by['no']) >= max(1, len(by['open'])) else 'undecided'), reason
 
 # %% ../nbs/lib/21_claims.ipynb #21-claims-012
 @cache
@@ -331,7 +331,9 @@ def command(c: dict) -> str|None:
 def judge(c: dict) -> dict:
     "A claim with its evidence, verdict, reason and command."
     rows, controls = gathered(c); ill = (c['test'] or {}).get('illposed')
-    word, why = verdict({e['where'] + (f" ({e['of']})" if [x['where'] for x in rows].count(e['where']) > 1 else ''): e['answer'] for e in rows}, {k.rpartition(':')[2].upper().replace('-', ' '): {e['where']: e['answer'] for e in v} for k, v in controls.items()}, ILLPOSED[ill]() if ill else '')
+    beside = {}
+    for k, v in controls.items(): beside.setdefault(k.rpartition(':')[2].upper().replace('-', ' '), {}).update({e['where']: e['answer'] for e in v})
+    word, why = verdict({e['where'] + (f" ({e['of']})" if [x['where'] for x in rows].count(e['where']) > 1 else ''): e['answer'] for e in rows}, beside, ILLPOSED[ill]() if ill else '')
     within = [number(x) for x in (c['test'] or {}).get('within', ())]
     return dict(id=c['id'], group=c['group'], where=c['where'], claim=c['claim'].format(within=within, **load('paper_facts')), paper=c['paper'].format(**load('paper_facts')), n=c['n'].format(**load('paper_facts')), verdict=word, reason=why,
                 evidence=rows, controls=controls, command=command(c), model=(c['gpu'] or {}).get('model'), see=c['see'], note=c.get('note', ''), settles=c.get('settles', ''))
@@ -351,9 +353,12 @@ def _asked() -> str:
 def _published(*names) -> str:
     return ', '.join(sorted({r['cell']['condition'] for r in _suite('baselines')} & {*names}))
 def _kept(task: str) -> str:
-    "What a benchmark of the embedded set lost, by part of the models that have all parts."
-    rs = [r for r in _suite('preservation') if 'lora+crma' in r['benchmarks']['differences']]
-    return '; '.join(f"{p}: {np.mean([_changes(r, p)[task] for r in rs]):+.1f} points" for p in ('lora', 'crma', 'lora+crma')) + f', {len(rs)} runs of preservation' if rs else ''
+    "What a benchmark of the embedded set lost, by part of the models that have all parts, for each design."
+    from crma import batch
+    points, by = batch.load_suite('preservation')['points'], {}
+    for r in _suite('preservation'):
+        if 'lora+crma' in r['benchmarks']['differences']: by.setdefault(results.point(r, points), []).append(r)
+    return '; '.join(f'{design}: ' + ', '.join(f"{p} {np.mean([_changes(r, p)[task] for r in rs]):+.1f}" for p in ('lora', 'crma', 'lora+crma')) + f' points ({len(rs)} runs)' for design, rs in by.items())
 def _file(name: str) -> str: return f'results/{name}.json' if paths.results(f'{name}.json').is_file() else ''
 
 # %% ../nbs/lib/21_claims.ipynb #21-claims-049
@@ -363,7 +368,7 @@ def _median(x) -> float: return sorted(x)[len(x)//2]
 FACTS = dict(baselines=lambda: _published('ewc', 'lwf', 'replay', 'a-gem', 'o-lora', 'l2'), inflora=lambda: _published('inflora'), clinc150_runs=lambda: _count('clinc150'), fewrel_runs=lambda: _count('fewrel'), trace_runs=lambda: _count('trace'), seeds=_seeds, orders=_ordered,
     confusion=lambda: _routing(lambda r: f"confusion of {len(r['subdomains']['names'])} sub-domains: {r['subdomains']['all']['share']:.3f} right"),
     margins=lambda: _routing(lambda r: f"the margin tells outside questions apart with an AUROC of {r['subdomains']['auroc']['margin']:.2f}, the score with {r['subdomains']['auroc']['score']:.2f}"),
-    gsm8k=lambda: _kept('general_open'), mmlu=lambda: _kept('general_knowledge'), by_rule=_asked, encoders=lambda: _file('encoders'), lambda_sweep=lambda: _count('projectors'),
+    gsm8k=lambda: _kept('general_open'), mmlu=lambda: _kept('general_knowledge'), by_rule=_asked, missing=lambda: '', encoders=lambda: _file('encoders'), lambda_sweep=lambda: _count('projectors'),
     convex_norm=lambda: f"convex block: norm at most {max(lipschitz(r) for s in ('fictional', 'pocket') for r in _suite(s) if r['cell']['condition'] == 'modular'):.7f} over {sum(r['substrate']['steps_logged'] for s in ('fictional', 'pocket') for r in _suite(s) if r['cell']['condition'] == 'modular'):,} steps" if _suite('fictional') and _suite('pocket') else '',
     size=lambda: _routing(lambda r: f"{r['bytes']['substrate']:,} bytes of substrate, {r['bytes']['lora']:,} per LoRA"), router_time=lambda: _routing(lambda r: f"router {_median(r['milliseconds']['router, one query']):.1f} ms"),
     swap_time=lambda: _routing(lambda r: f"swap {_median(r['milliseconds']['swap, cm.use']):.1f} ms"), resident=lambda: _routing(lambda r: ', '.join(f'{v:.0f} MB with {k}' for k, v in r['memory'].items()) + ' LoRAs'),

@@ -81,7 +81,7 @@ def _ssh(workers, threads, tmp):
 def slurm_cluster(threads: int=1):
     "A `SLURMCluster` without jobs, from jobqueue.slurm of Dask's configuration; its `job_script()` is what sbatch will get."
     try: from dask_jobqueue import SLURMCluster
-    except ImportError: raise ValueError('executor slurm: needs dask-jobqueue: pip install "crma[cluster]"') from None
+    except ImportError: raise ValueError('executor slurm: needs dask-jobqueue: pip install -e ".[cluster]" in the checkout') from None
     from distributed import Security
     s = dask.config.get('jobqueue.slurm', {}) or {}
     plain, folder = s.get('interface') == 'lo', paths.runs('.cluster'); folder.mkdir(parents=True, exist_ok=True)

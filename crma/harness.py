@@ -23,7 +23,7 @@ VERSION = '0.4.13'  # of lm_eval: what this module is tested with
 def _lm_eval():
     "The harness; ImportError with the remedy if it is missing."
     try: import lm_eval, lm_eval.models.huggingface, lm_eval.tasks
-    except ImportError as e: raise ImportError(f"the EleutherAI harness is not installed ({e}): pip install 'crma[eval]', or lm_eval=={VERSION}, which is what this module is tested with") from e
+    except ImportError as e: raise ImportError(f"the EleutherAI harness is not installed ({e}): pip install -e '.[eval]' in the checkout, or lm_eval=={VERSION}, which is what this module is tested with") from e
     return lm_eval
 
 # %% ../nbs/lib/19_harness.ipynb #19-harness-008
