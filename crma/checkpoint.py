@@ -47,7 +47,7 @@ def _to_disk(f: Path):
     try: os.fsync(h)
     finally: os.close(h)
 
-def save(folder: Path, # The cell's folder; whoever loads clears what others had begun to write, and they find TakenOver
+def save(folder: Path, # The cell's folder; whoever loads clears what others had begun to write there
          key: str, # The cell's key: what the numbers depend on
          task: int, # Number of the task that just ended
          made: dict, # Versions and base model that made it: plain JSON, compared by `load`
@@ -63,7 +63,6 @@ def save(folder: Path, # The cell's folder; whoever loads clears what others had
         paths.write_atomic(tmp/'checkpoint.json', json.dumps(dict(version=VERSION, key=key, made=made, task=task, record=record, files=files)))
         for f in tmp.rglob('*'): _to_disk(f)  # the one before it is deleted below
         clear(folder, to := f'checkpoint-{task}'); tmp.rename(folder/to); _to_disk(folder)
-    except OSError: check_owner(folder); raise
     finally: shutil.rmtree(tmp, ignore_errors=True)
     for f in folder.glob('checkpoint-*'):
         if _number(f) < task: shutil.rmtree(f, ignore_errors=True)
