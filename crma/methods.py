@@ -44,8 +44,7 @@ class Settings:
     dtype: str = 'float32'           # of the base's weights; 'bfloat16' on a GPU
     quantization: str = 'none'       # of the base's linear weights; 'nf4': 4 bits, double quantization, bfloat16 products
     template: str = 'plain'          # prompt, separator, response; or 'chat': the tokenizer's chat template
-    max_length: int = 16
-    separator: str = ' '
+    max_length: int = 16; separator: str = ' '
     lora_rank: int = 8; lora_alpha: int = 16
     lora_init: str = 'default'       # or 'pissa', 'pissa_niter_N', 'olora', 'gaussian', 'orthogonal'
     lora_plus: float = 1.            # LoRA+: learning rate of B over that of A
@@ -216,20 +215,17 @@ def familiarity(mets: dict, # LoRA -> `met` of its task
     n = torch.stack([_count(m, 'pairs', token_pairs(ids, mask & ~common)) for m in ms]).double()   # (LoRAs, b, t, WINDOW)
     n *= (len(ms)/(n > 0).sum(0).clamp_min(1)).log()
     here, most = n.sum(-1).cumsum(-1), n.amax(0).sum(-1).cumsum(-1)
-    return {k: (x/most.clamp_min(1e-9)).float()[..., None] for k, x in zip(mets, here)}
+    return {k: (x/most.clamp_min(1e-9)).float()[..., None].to(inputs['input_ids'].device) for k, x in zip(mets, here)}
 
 # %% ../nbs/lib/10_methods.ipynb #10-methods-ensemble
 class Ensemble:
     "The LoRAs of a continual model, answering each token together. Called like the model; its `logits` are the log-probabilities of the mixture."
     def __init__(self, cm: ContinualModel, own: str, # The LoRA whose domain is asked
-                 prior: float, # log of its advantage, in nats
-                 nearness: float=0., # nats per unit of distance
-                 near: dict={}, # LoRA -> (n, d) hidden states of its training answers
-                 familiarity: float=0., # nats for whoever met most of the question
-                 mets: dict={}): # LoRA -> `met` of its task
-        self.cm, self.own, self.prior, self.nearness, self.means = cm, own, prior, nearness, {k: h.mean(0) for k, h in near.items()}
-        self.familiarity, self.mets = familiarity, mets
-        if nearness: self.scale = torch.cat([near[k] - m for k, m in self.means.items()]).std(0).clamp_min(1e-6); self.near = {k: (near[k] - m)/self.scale for k, m in self.means.items()}
+                 method: Method): # Whose settings weigh the LoRAs, by what it kept of each task
+        self.cm, self.own, self.s, self.met, self.means = cm, own, method.s, method.met, {k: h.mean(0) for k, h in method.near.items()}
+        if self.s.nearness:
+            apart = {k: method.near[k] - m for k, m in self.means.items()}
+            self.scale = torch.cat([*apart.values()]).std(0).clamp_min(1e-6); self.near = {k: x/self.scale for k, x in apart.items()}
     def parameters(self): return self.cm.model.parameters()
     def eval(self): self.cm.model.eval(); return self
 
@@ -239,11 +235,12 @@ class Ensemble:
         return {k: torch.cdist(x.flatten(0, 1), n.to(x.device)).amin(-1).view(*x.shape[:2], 1)/x.shape[-1]**.5 for k, n in self.near.items()}
 
     def __call__(self, **inputs) -> SimpleNamespace: # logits (b, t, v)
-        mix, norm, far, known = None, None, self.distances(inputs) if self.nearness else {}, familiarity(self.mets, inputs) if self.familiarity else {}
+        mix, norm, bonus = None, None, {name: self.s.ensemble*(name == self.own) for name in self.cm.tasks}
+        for weight, found in ((-self.s.nearness, self.distances), (self.s.familiarity, lambda x: familiarity(self.met, x))):
+            if weight: bonus = {name: bonus[name] + weight*x for name, x in found(inputs).items()}
         for name in self.cm.tasks:  # a running sum: memory does not grow with the tasks
             self.cm.use(name); logp = self.cm.model(**inputs).logits.float().log_softmax(-1)
-            w = (logp.exp()*logp).sum(-1, keepdim=True) + self.prior*(name == self.own) - self.nearness*far.get(name, 0.)
-            if known: w = w + self.familiarity*known[name].to(w.device)
+            w = (logp.exp()*logp).sum(-1, keepdim=True) + bonus[name]
             mix, norm = (w + logp, w) if mix is None else (torch.logaddexp(mix, w + logp), torch.logaddexp(norm, w))
         self.cm.use(self.own)
         return SimpleNamespace(logits=mix - norm)
@@ -251,7 +248,7 @@ class Ensemble:
 def speaker(self: Method, cm: ContinualModel, name: str):
     "What is asked within `answering`: the model, or an `Ensemble` of its LoRAs."
     own = self.adapter_for(cm, name)
-    return cm.model if self.s.ensemble is None or self.together or own is None or len(cm.tasks) < 2 else Ensemble(cm, own, self.s.ensemble, self.s.nearness, self.near, self.s.familiarity, self.met)
+    return cm.model if self.s.ensemble is None or self.together or own is None or len(cm.tasks) < 2 else Ensemble(cm, own, self)
 Method.speaker = speaker
 
 # %% ../nbs/lib/10_methods.ipynb #10-methods-012
