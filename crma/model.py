@@ -116,10 +116,13 @@ def inject_adapter(self: CrmaModel, model, adapter_name, *args, **kw):
     if '.' in adapter_name or adapter_name in RESERVED: raise ValueError(f'adapter {adapter_name!r}: expected a name without dots that is no attribute of a module: choose another')
     BaseTuner.inject_adapter(self, model, adapter_name, *args, **kw)
     named = [(n, m) for n, m in model.named_modules() if isinstance(m, CrmaLayer) and adapter_name in m.crma_read]
+    parents = [n.rpartition('.')[0] for n, _ in named]
+    if len(devices := sorted({str(next(model.get_submodule(p).parameters()).device) for p in parents})) > 1:
+        raise ValueError(f"the base's layers lie on {', '.join(devices)} ('meta': offloaded), and the blocks of all layers are projected together: load the base onto one device, such as device_map={{'': 0}}")
     bank = Bank(adapter_name, self.peft_config[adapter_name])
     bank.layers, bank.base = [m for _, m in named], base_sample(model)
     for _, m in named: m.banks[adapter_name] = bank
-    bank.handle = _root_of(model, [n.rpartition('.')[0] for n, _ in named]).register_forward_pre_hook(bank.refresh)
+    bank.handle = _root_of(model, parents).register_forward_pre_hook(bank.refresh)
 
 CrmaModel.inject_adapter = inject_adapter
 
