@@ -209,7 +209,7 @@ def _count(m: dict, what: str, keys: torch.Tensor) -> torch.Tensor:
 
 def familiarity(mets: dict, # LoRA -> `met` of its task
                 inputs: dict) -> dict: # LoRA -> (b, t, 1), in [0, 1]
-    "Of the token pairs up to each position that tell LoRAs apart: what each LoRA met of them, weighed by rarity, as a share of what most did."
+    "Of the token pairs up to each position that tell LoRAs apart: what each LoRA met of them, weighed by rarity, as a share of what one would have that met each as often as whoever did most."
     ids, mask, ms = inputs['input_ids'].cpu(), inputs['attention_mask'].cpu().bool(), [*mets.values()]
     common = torch.stack([_count(m, 'tokens', ids) > COMMON*m['rows'] for m in ms]).any(0)
     n = torch.stack([_count(m, 'pairs', token_pairs(ids, mask & ~common)) for m in ms]).double()   # (LoRAs, b, t, WINDOW)
@@ -223,6 +223,7 @@ class Ensemble:
     def __init__(self, cm: ContinualModel, own: str, # The LoRA whose domain is asked
                  method: Method): # Whose settings weigh the LoRAs, by what it kept of each task
         self.cm, self.own, self.s, self.met, self.means = cm, own, method.s, method.met, {k: h.mean(0) for k, h in method.near.items()}
+        self.config = getattr(cm.model, 'config', None)   # questions are batched by its vocabulary
         if self.s.nearness:
             apart = {k: method.near[k] - m for k, m in self.means.items()}
             self.scale = torch.cat([*apart.values()]).std(0).clamp_min(1e-6); self.near = {k: x/self.scale for k, x in apart.items()}
@@ -248,7 +249,7 @@ class Ensemble:
 def speaker(self: Method, cm: ContinualModel, name: str):
     "What is asked within `answering`: the model, or an `Ensemble` of its LoRAs."
     own = self.adapter_for(cm, name)
-    return cm.model if self.s.ensemble is None or self.together or own is None or len(cm.tasks) < 2 else Ensemble(cm, own, self)
+    return cm.model if self.s.ensemble is None or own is None or len(cm.tasks) < 2 else Ensemble(cm, own, self)
 Method.speaker = speaker
 
 # %% ../nbs/lib/10_methods.ipynb #10-methods-012
@@ -264,6 +265,8 @@ def method(name: str, s: Settings=Settings(), seed: int=0) -> Method:
     if name not in METHODS: raise ValueError(f'unknown condition {name!r}: expected one of {", ".join(METHODS)}')
     if s.lora_init.startswith(('pissa', 'olora')) and METHODS[name].trains_on:
         raise ValueError(f'condition {name!r} trains a LoRA on after its first task, which lora_init={s.lora_init!r} has then made one of twice the rank: choose another lora_init')
+    if s.ensemble is not None and (issubclass(METHODS[name], Naive) or METHODS[name].together):
+        raise ValueError(f'condition {name!r} keeps no LoRAs of which one answers alone, so ensemble={s.ensemble} has nothing to mix: leave ensemble out')
     return METHODS[name](s, seed)
 
 # %% ../nbs/lib/10_methods.ipynb #10-methods-013

@@ -165,12 +165,12 @@ def task_steps(rows: list, s) -> int: return s.epochs*math.ceil(math.ceil(len(ro
 
 @torch.no_grad()
 def check_packing(model, rows: list, pad_id: int, length: int):
-    "ValueError if what `model` says in one row hangs on the row before it in a packed sequence."
+    "ValueError if what `model` says in one row hangs on the row before it in a packed sequence. Two sequences are asked: flash attention tells rows apart in one alone."
     short, long = sorted(rows, key=lambda r: len(r['input_ids']))[:2] if len(rows) > 1 else rows*2
     n, m = len(long['input_ids']), len(short['input_ids'])
     if n + m > length: return  # no two rows will share a sequence
     model.eval(); dev = next(model.parameters()).device
-    a, b = (model(**{k: v.to(dev) if isinstance(v, torch.Tensor) else v for k, v in pack([dict(long, input_ids=ids), short], pad_id, length).items()}).logits[0, n:n + m] for ids in (long['input_ids'], [pad_id]*n))
+    a, b = (model(**{k: torch.cat([v, v]).to(dev) if isinstance(v, torch.Tensor) else v for k, v in pack([dict(long, input_ids=ids), short], pad_id, length).items()}).logits[0, n:n + m] for ids in (long['input_ids'], [pad_id]*n))
     if (a - b).abs().max() > 1e-4*a.abs().max():
         raise ValueError(f'packing: {getattr(model, "config", model).model_type} lets rows of one sequence see each other: set packing to false')
 
