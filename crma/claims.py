@@ -140,7 +140,7 @@ def measured(panel: str, statistic: str, of: str, against: str|None=None, spread
 def made() -> list: # one dict per suite: suite, runs, commits {7 digits: runs}, dirty, library {hash: runs}
     "Which commits and which versions of the numeric modules made the committed results."
     count = lambda xs: {x: xs.count(x) for x in dict.fromkeys(xs)}
-    rows = [(s, _suite(s)) for s in sorted(p.name for p in paths.results().iterdir() if p.is_dir())]
+    rows = [(p.name, results.load(p)) for p in sorted(paths.results().iterdir()) if p.is_dir()]
     return [dict(suite=s, runs=len(rs), commits=count([(r['provenance']['git']['sha'] or 'unknown')[:7] for r in rs]), dirty=sum(r['provenance']['git']['dirty'] is not False for r in rs),
                  library=count([r['provenance']['library'] for r in rs])) for s, rs in rows if rs]
 
