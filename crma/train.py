@@ -163,6 +163,7 @@ def arguments(s, seed: int, steps: int, folder: str, report: dict|None=None) -> 
 
 def task_steps(rows: list, s) -> int: return s.epochs*math.ceil(math.ceil(len(rows)/s.batch_size)/s.accumulation)
 
+# %% ../nbs/lib/11_train.ipynb #11-train-packs
 @torch.no_grad()
 def check_packing(model, rows: list, pad_id: int, length: int):
     "ValueError if what `model` says in one row hangs on the row before it in a packed sequence. Two sequences are asked: flash attention tells rows apart in one alone."
@@ -174,6 +175,7 @@ def check_packing(model, rows: list, pad_id: int, length: int):
     if (a - b).abs().max() > 1e-4*a.abs().max():
         raise ValueError(f'packing: {getattr(model, "config", model).model_type} lets rows of one sequence see each other: set packing to false')
 
+# %% ../nbs/lib/11_train.ipynb #11-train-task
 def train_task(cm: ContinualModel, rows: list, tokenizer, s, seed: int, log: Log,
                method: Method=None): # Whose hooks run; None: no hooks
     "Train what is trainable in `cm.model` on the encoded `rows`."
