@@ -266,18 +266,18 @@ def pareto(f: pd.DataFrame, # Rows of `results.frontier`
            label=lambda p, c: f'{p}: {LABELS[c]}', # Text of a design
           ):
     "One panel per degree of shared structure: gain over FROZEN against drift of memorized facts; lines: INHERIT and JOINT."
-    s = frontier_summary(f); marks = 'osD^vP*X<>hp'
+    s = frontier_summary(f)
     fig, axs = plt.subplots(1, s.shared.nunique(), figsize=(WIDTH, 6), layout='constrained', squeeze=False, sharey=True)
     own = {(r.point, r.condition) for r in s.itertuples() if r.together}  # all LoRAs answer: designs of their own, not lines
     designs = [d for d in dict.fromkeys(zip(s.point, s.condition)) if d[1] not in ('joint', 'inherit', 'frozen') or d in own]
-    palette = dict(zip(designs, sns.color_palette('husl', len(designs))))
+    style = dict(zip(designs, ((m, c) for m in 'osD^vP*X' for c in sns.color_palette('colorblind')[:7])))   # each colour and shape once
     for ax, (sh, g) in zip(axs[0], s.sort_values('shared').groupby('shared')):
-        for c, style, x in (('joint', '-', 1), ('inherit', '--', .72), ('frozen', ':', .34)):  # side by side, for the lines may lie close
-            if len(r := g[(g.condition == c) & ~g.together]): ax.axhline(r.gain.iloc[0], c=COLOURS[c], ls=style, lw=1); ax.annotate(LABELS[c], (x, r.gain.iloc[0]), xycoords=('axes fraction', 'data'), ha='right', va='bottom', fontsize=8)
-        for i, d in enumerate(designs):
+        for c, ls, x in (('joint', '-', 1), ('inherit', '--', .72), ('frozen', ':', .34)):  # side by side, for the lines may lie close
+            if len(r := g[(g.condition == c) & ~g.together]): ax.axhline(r.gain.iloc[0], c=COLOURS[c], ls=ls, lw=1); ax.annotate(LABELS[c], (x, r.gain.iloc[0]), xycoords=('axes fraction', 'data'), ha='right', va='bottom', fontsize=8)
+        for d in designs:
             for _, r in g[(g.point == d[0]) & (g.condition == d[1])].iterrows():
                 err = lambda k: [[max(r[k] - r[f'{k}_lo'], 0)], [max(r[f'{k}_hi'] - r[k], 0)]] if np.isfinite(r[f'{k}_lo']) else None
-                ax.errorbar(r.drift, r.gain, xerr=err('drift'), yerr=err('gain'), fmt=marks[i % len(marks)], ms=6, lw=.7, color=palette[d], label=label(*d))
+                ax.errorbar(r.drift, r.gain, xerr=err('drift'), yerr=err('gain'), fmt=style[d][0], ms=6, lw=.7, color=style[d][1], label=label(*d))
         signed_axis(ax, 'x'); ax.axvline(0, c='k', lw=.5); ax.axvline(.5, c='k', lw=.5, ls=':'); ax.set(title=f'shared structure {sh:g}', xlabel='drift of memorized facts (%)'); ax.grid(lw=.2)
     axs[0, 0].set_ylabel('gain over FROZEN (nats per answer token)')
     handles = {}
