@@ -4,15 +4,16 @@
 
 # %% auto #0
 __all__ = ['RESOURCES', 'ATTEMPTS', 'suite_names', 'load_suite', 'experiment_path', 'notebook_hash', 'base_key', 'inputs', 'Cell',
-           'plan', 'state', 'execute', 'run_cell', 'ensure_base', 'run', 'status', 'collect']
+           'unready', 'plan', 'as_made', 'state', 'execute', 'run_cell', 'ensure_base', 'run', 'status', 'collect']
 
 # %% ../nbs/lib/14_batch.ipynb #14-batch-002
 import contextlib, importlib.util, itertools, json, logging, math, os, re, secrets, shutil, signal, sys, tempfile, threading, time, traceback
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from . import checkpoint, paths, repro, results  # before nbformat: it imports jsonschema, which `results` does in a tenth of the time
 import nbformat, pandas as pd, papermill, yaml
 from traitlets.config import Config
+from .settings import Settings, settings
 from .cluster import cluster, cores, gpus, is_run, only_run
 
 # %% ../nbs/lib/14_batch.ipynb #14-batch-005
@@ -54,7 +55,8 @@ def _check_shapes(d: dict, where: str):
             raise ValueError(f'{where}: order {o!r}: expected null, or a list of different places, the first domain being 0')
 
 def _same_kind(a, b) -> bool:
-    "Whether `b` may override `a`: the same kind of value, or a null on either side."
+    "Whether `b` may override `a`: the same kind of value, or a null on either side; one word or finite number."
+    if not isinstance(b, (int, float, str, type(None))) or isinstance(b, float) and not math.isfinite(b): return False
     kind = lambda x: 'number' if isinstance(x, (int, float)) and not isinstance(x, bool) else type(x).__name__
     return a is None or b is None or kind(a) == kind(b)
 
@@ -62,7 +64,7 @@ def _override(base: dict, new: dict, where: str) -> dict:
     "`base | new`, refused if `new` has a key that `base` lacks or a value of another kind."
     for k, v in (new or {}).items():
         if k not in base: raise ValueError(f'{where}: unknown parameter {k!r}; default.yaml knows {", ".join(base)}')
-        if not _same_kind(base[k], v): raise ValueError(f'{where}: parameter {k!r} is {v!r}, expected a value like {base[k]!r}')
+        if not _same_kind(base[k], v): raise ValueError(f'{where}: parameter {k!r} is {v!r}, expected ' + ('a number or null' if base[k] is None else f'a value like {base[k]!r}'))
     return base | (new or {})
 
 # %% ../nbs/lib/14_batch.ipynb #14-batch-010
@@ -165,8 +167,16 @@ def _cell_name(s: dict, point, model, condition, seed, order, settings) -> str:
 # %% ../nbs/lib/14_batch.ipynb #14-batch-019
 def _pick(what: str, asked, listed: list) -> list:
     "`asked` (None: all listed), each of which must be listed."
+    if asked is not None and not asked: raise ValueError(f'no {what} is named: expected some of {", ".join(map(str, listed))}')
+    if asked is not None and not asked: raise ValueError(f'no {what} is named: expected some of {", ".join(map(str, listed))}')
     if bad := [x for x in asked or () if x not in listed]: raise ValueError(f'unknown {what} {bad[0]!r}; there are {", ".join(map(str, listed))}')
     return list(dict.fromkeys(asked)) if asked else list(listed)
+
+def _models(asked, listed: list) -> list:
+    "The models of a plan; a suite of registered ones takes any of them that is asked for."
+    if asked is None or all(m in listed for m in asked): return _pick('model', asked, listed)
+    from crma import models
+    return _pick('model', asked, list(dict.fromkeys([*listed, *models.MODELS])) if {*listed} <= {*models.MODELS} else listed)
 
 def _seeds(seeds) -> list:
     "Checked seeds."
@@ -187,12 +197,29 @@ def _check_domains(suite: str, given: dict, manifests: list):
     for d in domains.split(','):
         if '/' in d: data.find(d)   # an unknown part is an error now, not in the cell
 
+def _check_settings(suite: str, given: dict):
+    "Raise ValueError at a setting that no cell could train with."
+    from crma import screen
+    try:
+        settings(**{k: given[k] for k in Settings.__dataclass_fields__ if k in given})
+        if given.get('threads', 1) < 1: raise ValueError(f"setting threads={given['threads']!r}: expected at least 1")
+        if given.get('cleaning'): screen.cleaner(*given['cleaning'].split(','))
+    except ValueError as e: raise ValueError(f'{suite}.yaml: {e}') from None
+
 def _points(grid: dict) -> list:
     "The points of a grid as dicts; whole floats become integers, so that 1 and 1.0 are one cell."
     whole = lambda v: int(v) if isinstance(v, float) and v.is_integer() else v
     return [dict(zip(grid, p)) for p in itertools.product(*(dict.fromkeys(map(whole, v)) for v in grid.values()))]
 
 # %% ../nbs/lib/14_batch.ipynb #14-batch-020
+def unready(suite: str) -> str:
+    "Why results of a registered suite would not count if it ran now; '' if they would, or nothing is registered."
+    if not load_suite(suite).get('registered'): return ''
+    from crma import registration
+    git = repro.git_state()
+    if git['dirty'] is not False: return 'there are uncommitted changes: results of a registered suite count only from a clean commit'
+    return '' if registration.same_at(git['sha'], suite) else 'its file is not committed as it stands: results count only from a commit that has it'
+
 def plan(suite: str, # A suite in nbs/suites
          conditions=None, seeds=None, models=None, # Subsets; None: all of the suite
          demo: bool=False, # Only the part that `crma demo` runs
@@ -202,7 +229,7 @@ def plan(suite: str, # A suite in nbs/suites
     "The cells of a suite, base models together. Whatever is unknown or of the wrong kind raises ValueError before anything runs."
     s = load_suite(suite); d = s['demo'] if demo else {}
     overrides = {k: v for k, v in _override(s['parameters'], overrides, 'override').items() if k in (overrides or {})}
-    models, conditions = _pick('model', models or d.get('models'), s['models']), conditions or d.get('conditions')
+    models, conditions = _models(d.get('models') if models is None else models, s['models']), d.get('conditions') if conditions is None else conditions
     _pick('condition', conditions, [*dict.fromkeys([*s['conditions'], *(c for p in s['points'].values() for c in p.get('conditions', []))])])
     seeds = _seeds(seeds if seeds is not None else d.get('seeds', s['seeds']))
     named = {k: v for k, v in overrides.items() if k not in RESOURCES}
@@ -212,11 +239,12 @@ def plan(suite: str, # A suite in nbs/suites
         if Path(model).is_dir() and not Path(model).is_absolute(): raise ValueError(f'{suite}: model {model!r} is a folder relative to here, and cells run elsewhere: give its whole path')
         needs, own = inputs(s['experiment'], model, s['manifests']), dict(s['points'].get(point, {}))
         some = dict.fromkeys(own.pop('conditions', s['conditions']))
-        for at, order, condition, seed in itertools.product(grid, d.get('orders', s['orders']), [c for c in some if not conditions or c in conditions], seeds):
-            at = own | at
-            given = s['parameters'] | overrides | at | dict(suite=suite, model=model, condition=condition, seed=seed, order=order)
-            _check_domains(suite, given, s['manifests'])
-            cells.append(Cell(suite, model, condition, seed, order, at, _cell_name(s, point, model, condition, seed, order, at), s['experiment'], given, needs))
+        for at, order in itertools.product(grid, d.get('orders', s['orders'])):
+            at = own | at; shared = s['parameters'] | overrides | at | dict(suite=suite, model=model, order=order)
+            _check_settings(suite, shared); _check_domains(suite, shared, s['manifests'])
+            for condition, seed in itertools.product([c for c in some if not conditions or c in conditions], seeds):
+                cells.append(Cell(suite, model, condition, seed, order, at, _cell_name(s, point, model, condition, seed, order, at), s['experiment'], shared | dict(condition=condition, seed=seed), needs))
+    if s.get('registered'): from crma import registration; registration.registered(suite)
     if not cells: raise ValueError(f'{suite}: no seeds' if not seeds else f'{suite}: no point of the suite has the conditions {", ".join(conditions or ["(none)"])}')
     names = [c.name for c in cells]
     if len({*names}) < len(names): raise ValueError(f'{suite}: two cells are called {next(x for x in names if names.count(x) > 1)}: give models, grid values and orders that differ in name too')
@@ -224,10 +252,21 @@ def plan(suite: str, # A suite in nbs/suites
     return cells
 
 # %% ../nbs/lib/14_batch.ipynb #14-batch-027
+def _recorded(cell: Cell) -> dict:
+    "What the folder's last start was made from: `key`, `parameters`, `inputs`; empty if it does not say."
+    try: d = json.loads((cell.folder/'cell.json').read_text())
+    except (OSError, ValueError): return {}
+    return d | dict(key=d.get('cell', {}).get('key')) if isinstance(d, dict) else {}
+
+def as_made(cell: Cell) -> Cell:
+    "The cell with the threads with which its finished result was made: another number of them gives other bits, and is no other cell."
+    made = _recorded(cell).get('parameters', {})
+    other = replace(cell, parameters=cell.parameters | {k: made[k] for k in RESOURCES if k in made and k in cell.parameters})
+    return other if other.key != cell.key and state(other, quick=True)[0] == 'done' else cell
+
 def _changed(cell: Cell) -> str:
     "What differs from the inputs that the existing result was made from."
-    try: old = json.loads((cell.folder/'cell.json').read_text())
-    except (OSError, ValueError): return 'made from other inputs'
+    if not (old := _recorded(cell)): return 'made from other inputs'
     new = dict(parameters=cell.parameters, inputs=cell.inputs)
     diff = [(k, old.get(part, {}).get(k), v) for part, d in new.items() for k, v in d.items() if old.get(part, {}).get(k) != v]
     return '; '.join(f'{k}: {a} -> {b}' if not isinstance(b, dict) else f'{k} changed' for k, a, b in diff) or 'made from other inputs'
@@ -260,6 +299,7 @@ def state(cell: Cell, quick: bool=False) -> tuple:
         if r['cell']['key'] != cell.key: return 'stale', _changed(cell)
         if not (d := _done(cell)): return 'stale', 'the run stopped before it was checked'
         return ('done', '') if d.get('sha256') == paths.sha256(f) else ('stale', 'the result changed after it was checked')
+    if error.is_file() and _recorded(cell).get('key') not in (None, cell.key): return 'stale', _changed(cell)
     if error.is_file(): return 'failed', (error.read_text().strip().splitlines() or ['no message'])[-1]
     return 'missing', _goes_on(cell)
 
@@ -309,7 +349,7 @@ def _attempt(cell: Cell) -> int:
     return n
 
 _HINTS = {r'No space left on device|Disk quota exceeded': 'the disk is full: free some space and run the same command, it goes on from the last checkpoint',
-          r'OutOfMemoryError|out of memory|[Cc]annot allocate memory|can\'t allocate memory|MemoryError': 'out of memory: fewer --workers, a smaller batch_size, or a larger machine'}
+          r'OutOfMemoryError|out of memory|[Cc]annot allocate memory|can\'t allocate memory|MemoryError': 'out of memory: fewer --workers, --set checkpointing=true, quantization=nf4, a smaller batch_size or max_length, or a larger machine; `crma doctor --model NAME` says what fits'}
 
 def _error_text(e: BaseException) -> str:
     "What went wrong, the message on the last line, with a hint where there is one."
@@ -345,7 +385,7 @@ def _end(cell: Cell, running: Path, e: Exception|None) -> str:
         for f in ('progress.json', *([] if e else ['owner', 'attempts.json'])): (folder/f).unlink(missing_ok=True)
         if _asked_to_stop(e): running.unlink(missing_ok=True)
         elif e:
-            if not isinstance(e, OSError): (folder/'result.json').unlink(missing_ok=True)
+            (folder/'result.json').unlink(missing_ok=True)
             if running.exists(): os.replace(running, folder/'failed.ipynb')
             paths.write_atomic(folder/'error.txt', text)
     return text.strip().splitlines()[-1] if text else ''
@@ -426,7 +466,7 @@ class _Live:
 
     def status(self, waiting='') -> str:
         "`[12/18] 2 running 0 failed ETA 3:10  NAME task 3/400`."
-        running = {n: p for n, c in self.left.items() if (p := _inside(c.folder))}
+        running = {n: p for n, c in self.left.items() if (p := _inside(c.folder, math.inf))}
         if running and self.start is None: self.start = time.monotonic()
         share = self.finished + self.failed + sum(p['step']/max(p['steps'], 1) for p in running.values())
         eta = (time.monotonic() - self.start)*(self.n - share)/share if self.start and share else math.inf
@@ -434,8 +474,8 @@ class _Live:
         return f'[{self.finished}/{self.n}] {len(running)} running {self.failed} failed ETA {_clock(eta)}  {where or waiting}'
 
     def tick(self, waiting=''):
-        "Show the status: at once on a terminal, every 30 s elsewhere."
-        if time.monotonic() - self.shown < (.2 if self.tty else 30): return
+        "Show the status: each second on a terminal, every 30 s elsewhere."
+        if time.monotonic() - self.shown < (1 if self.tty else 30): return
         self.shown, text = time.monotonic(), self.status(waiting)
         if self.tty: self.out.write('\r\x1b[K' + text[:shutil.get_terminal_size().columns - 1]); self.out.flush()
         else: self.line(text)
@@ -464,9 +504,9 @@ def ensure_base(model: str) -> str:
         with contextlib.suppress(OSError): (folder/'progress.json').unlink(missing_ok=True)
 
 def _submit(client, cells: list, report_to: str=None) -> tuple:
-    "Futures of the base models and of the cells. `run_cell` limits how often a cell starts again."
+    "Futures of the base models and of the cells. `run_cell` limits how often a cell starts again, by its progress; Dask would count over the whole run."
     bases = {m: client.submit(ensure_base, m, key=f'base-{m}', pure=False) for m in dict.fromkeys(c.model for c in cells) if m != 'none'}
-    return bases, {client.submit(run_cell, c, bases.get(c.model), report_to, key=f'{c.name}-{i}', pure=False, retries=ATTEMPTS): c for i, c in enumerate(cells)}
+    return bases, {client.submit(run_cell, c, bases.get(c.model), report_to, key=f'{c.name}-{i}', pure=False, retries=10**6): c for i, c in enumerate(cells)}
 
 def _outcome(future, cell: Cell) -> dict:
     "What a finished future says, an exception included."
@@ -543,12 +583,13 @@ def run(cells: list, # Cells from `plan`, of one or several suites
     _check_reporting(report_to)
     with only_run([c.suite for c in cells]):
         t, skipped = time.time(), [c.name for c in cells if resume and state(c)[0] == 'done']
-        todo, outcomes = [c for c in cells if c.name not in set(skipped)], []
+        known = set(skipped); todo, outcomes = [c for c in cells if c.name not in known], []
         live = _Live(todo, None if progress else open(os.devnull, 'w'))
         if skipped: live.line(f'{len(skipped)} of {len(cells)} cells are done already')
         _forget(todo, 'attempts.json', 'log.txt', 'done.json')
         if not resume: [checkpoint.clear(c.folder) for c in todo]
-        if executor == 'local': workers = min(workers or len(gpus()) or cores()//threads or 1, len(todo))
+        if executor == 'local' and not workers: workers = len(gpus()) or cores()//threads or 1
+        if workers: workers = min(workers, len(todo))
         if todo:
             try:
                 with _Signals() as signals, cluster(workers, threads, executor, settings) as client: outcomes = _watch(client, todo, live, signals, report_to)
@@ -559,9 +600,10 @@ def run(cells: list, # Cells from `plan`, of one or several suites
 # %% ../nbs/lib/14_batch.ipynb #14-batch-052
 def status(suite: str, **subset) -> pd.DataFrame:
     "One row per cell of a suite: name, state (done, running, stale, failed, missing) and reason. `subset` as in `plan`."
-    rows, fresh = [], 600 if is_run(suite) else 60  # without the lock, as seen from another machine
+    rows, fresh = [], math.inf if is_run(suite) else 60  # without the lock, as seen from another machine
     for c in plan(suite, **subset):
         s, why = state(c, quick=True)
+        if s == 'stale' and as_made(c) is not c: s, why = 'done', ''
         if s in ('missing', 'stale') and (p := _inside(c.folder, fresh)): s, why = 'running', _far(p)
         rows.append(dict(name=c.name, state=s, reason=why))
     return pd.DataFrame(rows, columns=['name', 'state', 'reason'])

@@ -67,6 +67,7 @@ def _lock_models(cells: list) -> list:
     from crma import models
     new = [m for m in dict.fromkeys(c.model for c in cells) if m in models.MODELS and not models.revision(m)]
     for m in new: print(f"{m}: locked to {models.lock(m)['revision']}")
+    for m in dict.fromkeys(c.model for c in cells if c.model in models.MODELS): models.check_access(m)
     return new
 
 def run(a) -> int:
@@ -76,6 +77,8 @@ def run(a) -> int:
     cells = _plan(a)
     if a.dry_run: return _dry_run(a.suite, cells)
     if _lock_models(cells): cells = _plan(a)  # the revision is part of a cell's key
+    if not a.threads and not a.force: cells = [batch.as_made(c) for c in cells]
+    if unready := batch.unready(a.suite): print(f'{a.suite}: {unready}', file=sys.stderr)
     code = _summary(batch.run(cells, a.workers, a.threads or 1, resume=not a.force, executor=a.executor, settings=read_settings(a.cluster), report_to=a.report_to))
     _print_verdicts([c for c in cells if batch.state(c)[0] == 'done'])
     return code
@@ -234,9 +237,16 @@ def models(a) -> int:
     return 1 if bad else 0
 
 # %% ../nbs/lib/16_cli.ipynb #16-cli-021
+def _free(folder) -> int:
+    "Bytes free where a folder is, or will be."
+    at = Path(folder)
+    while not at.exists(): at = at.parent
+    return shutil.disk_usage(at).free
+
 def _doctor_model(name: str) -> int:
     "`crma doctor --model NAME`."
     import torch
+    from huggingface_hub.constants import HF_HUB_CACHE
     from crma import models
     m, gpu = models.model(name), torch.cuda.is_available()
     gib = torch.cuda.get_device_properties(0).total_memory/2**30 if gpu else os.sysconf('SC_PAGE_SIZE')*os.sysconf('SC_PHYS_PAGES')/2**30
@@ -245,7 +255,7 @@ def _doctor_model(name: str) -> int:
     best = next((w for w in (ways if gpu else ways[::-1]) if need[w] <= .9*gib), None)
     rows = [('model', f'{m.hub} @ {models.revision(name) or f"not locked: crma models lock {name}"}'), ('licence', m.licence + (', gated: accept it on the hub and run `hf auth login`' if m.gated else '')), ('parameters', f'{m.parameters/1e9:.2f} billion'),
             ('attention', m.attention + (f' ({m.note})' if m.note else '')), ('chat template', 'yes: template=chat' if m.chat else 'no: template=plain'),
-            ('download', f"{2*m.parameters/1e9:.1f} GB, {shutil.disk_usage(paths.root()).free/1e9:.0f} GB free"), ('memory here', f"{gib:.1f} GiB ({'GPU' if gpu else 'no GPU: main memory, and days instead of hours'})"),
+            ('download', f"{m.stored*m.parameters/1e9:.1f} GB, {_free(HF_HUB_CACHE)/1e9:.0f} GB free in the hub's cache"), ('memory here', f"{gib:.1f} GiB ({'GPU' if gpu else 'no GPU: main memory, and days instead of hours'})"),
             *((f"{q if q != 'none' else d}{' recompute' if c else ''}", f"{need[q, d, c]:.1f} GiB for a step of 2 x 1024 tokens" + (' <- use this: ' + ' '.join(f'--set {k}={v}' for k, v in dict(quantization=q, dtype=d, checkpointing=str(c).lower()).items()) if (q, d, c) == best else '')) for q, d, c in ways)]
     print('\n'.join(f'{k:<20}{v}' for k, v in rows) + ('' if best else '\nit does not fit here in any of these ways'))
     return 0 if best else 1

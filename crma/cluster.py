@@ -7,7 +7,7 @@ __all__ = ['EXECUTORS', 'gpus', 'cores', 'thread_env', 'workers_spec', 'is_loopb
            'read_settings', 'cluster', 'only_run', 'is_run']
 
 # %% ../nbs/lib/13b_cluster.ipynb #13b-cluster-002
-import contextlib, ipaddress, json, logging, os, shlex, sys, tempfile, time
+import asyncio, contextlib, ipaddress, json, logging, os, shlex, sys, tempfile, time
 from pathlib import Path
 from urllib.parse import urlsplit
 import dask, yaml
@@ -64,18 +64,46 @@ def check_address(address: str, # Such as 'tls://10.0.0.1:8786'
     if u.scheme in ('tls', 'inproc') or is_loopback(u.hostname or ''): return address
     raise ValueError(f'the scheduler would listen on {address} without TLS, and whoever reaches it can run code: name certificates under distributed.comm.tls in the cluster settings, or use the loopback interface')
 
+#: Dask's information pages, which have no TLS and need no password: for this machine only.
+_NO_HTTP = dict(dashboard=False, dashboard_address='127.0.0.1:0')
+
 def _encrypted() -> bool: return bool(dask.config.get('distributed.comm.tls.scheduler.cert', None))
 
 def _ssh(workers, threads, tmp):
-    from distributed import SSHCluster
+    "One nanny per worker, in turn over the hosts; where the settings say how many GPUs a host has (ssh.gpus), each sees its own."
+    from distributed import SpecCluster
+    from distributed.deploy.ssh import Scheduler, Worker
     s = dask.config.get('ssh', {}) or {}
     if not (hosts := s.get('hosts')): raise ValueError('executor ssh: the cluster settings name no ssh.hosts')
     if not _encrypted() and (far := [h for h in hosts if not is_loopback(h)]): check_address(f'tcp://{far[0]}:0')
     where = dict(protocol='tls://') if _encrypted() else dict(protocol='tcp://', host='127.0.0.1')
-    n = max(1, (workers or len(hosts))//len(hosts))
-    return SSHCluster([hosts[0], *hosts], connect_options=s.get('connect-options', {}), remote_python=s.get('remote-python', sys.executable),
-                      scheduler_options=dict(where, dashboard=False) | s.get('scheduler-options', {}),
-                      worker_options=dict(where, n_workers=n, nthreads=1, memory_limit=0, dashboard=False) | s.get('worker-options', {}))
+    gpus = s.get('gpus') or 0; n = workers or len(hosts)*max(1, gpus)
+    if gpus and n > gpus*len(hosts): raise ValueError(f'executor ssh: {n} workers on {len(hosts)} hosts with {gpus} GPUs each: name at most {gpus*len(hosts)} workers')
+    connect = dict(connect_options=s.get('connect-options', {}), remote_python=s.get('remote-python', sys.executable))
+    options = dict(where, nthreads=1, memory_limit=0, death_timeout=60, **_NO_HTTP) | s.get('worker-options', {})
+    pinned = lambda i: options | (dict(env=options.get('env', {}) | dict(CUDA_VISIBLE_DEVICES=str(i//len(hosts)))) if gpus else {})
+    return SpecCluster(workers={i: dict(cls=Worker, options=dict(connect, address=hosts[i % len(hosts)], kwargs=pinned(i))) for i in range(n)},
+                       scheduler=dict(cls=Scheduler, options=dict(connect, address=hosts[0], kwargs=dict(where, idle_timeout='10m', **_NO_HTTP) | s.get('scheduler-options', {}))))
+
+# %% ../nbs/lib/13b_cluster.ipynb #13b-cluster-keeper
+async def _gone(c) -> set:
+    "Names of workers that never connected and whose job the queue does not know: it ended too early, or was refused."
+    p = await asyncio.create_subprocess_exec('squeue', '-h', '-o', '%i', stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL)
+    known = (await p.communicate())[0].decode().split(); connected = {str(w['name']) for w in c.scheduler_info['workers'].values()}
+    return set() if p.returncode else {k for k, w in c.workers.items() if getattr(w, 'job_id', None) not in known and str(k) not in connected}
+
+def _keeper(seconds=60):
+    "Dask's `Adaptive`, which believes in every job once submitted: here one that is found gone twice is forgotten, and so submitted again."
+    from distributed import Adaptive
+    class Keeper(Adaptive):
+        looked, suspects = 0., frozenset()
+        async def adapt(self):
+            if time.monotonic() - self.looked > seconds:
+                gone = await _gone(self.cluster); lost, self.suspects, self.looked = gone & self.suspects, gone, time.monotonic()
+                for k in lost: self.cluster.workers.pop(k, None); self.cluster.worker_spec.pop(k, None)
+                if lost: print(f'{len(lost)} Slurm jobs ended before their worker connected, and are submitted again: what they said is in {paths.runs(".cluster").name} or the log-directory of the settings', file=sys.stderr)
+            await super().adapt()
+    return Keeper
 
 # %% ../nbs/lib/13b_cluster.ipynb #13b-cluster-011
 def slurm_cluster(threads: int=1):
@@ -88,22 +116,28 @@ def slurm_cluster(threads: int=1):
     env = [f'export {k}={shlex.quote(str(v))}' for k, v in (thread_env(threads) | dict(CRMA_HOME=paths.root())).items()]
     return SLURMCluster(processes=1, protocol='tcp://' if plain else 'tls://', security=None if plain else Security() if _encrypted() else Security.temporary(),
                         log_directory=s.get('log-directory') or str(folder), shared_temp_directory=s.get('shared-temp-directory') or str(folder),
-                        scheduler_options=dict(dashboard=False) | (s.get('scheduler-options') or {}), worker_extra_args=[*(s.get('worker-extra-args') or ()), '--nthreads', '1'],
+                        scheduler_options=_NO_HTTP | (s.get('scheduler-options') or {}), worker_extra_args=[*(s.get('worker-extra-args') or ()), '--nthreads', '1', '--no-dashboard', '--dashboard-address', '127.0.0.1:0'],
                         job_script_prologue=[*(s.get('job-script-prologue') or ()), *env])
 
 def _slurm(workers, threads, tmp):
     c = slurm_cluster(threads)
     try: return _take_jobs(c, workers or 1)
-    except BaseException: c.close(); raise
+    except BaseException:
+        with contextlib.suppress(AssertionError): c.close()  # Dask's own, of jobs that were never taken
+        raise
 
 def _take_jobs(c, n: int, seconds=60):
-    "Submit `n` jobs and keep as many: a job that is cancelled or preempted is submitted again. RuntimeError if the queue takes none."
+    "Submit `n` jobs and keep as many: a job that is cancelled or preempted is submitted again. RuntimeError if the queue takes none; if it takes a part, that part works."
     from distributed.core import Status
     c.scale(jobs=n); end = time.time() + seconds
-    while not c.workers or any(w.status == Status.created for w in c.workers.values()):
-        if time.time() > end: raise RuntimeError('the queue took no job: what sbatch says stands above; compare jobqueue.slurm in the cluster settings')
-        time.sleep(.5)
-    c.adapt(minimum_jobs=n, maximum_jobs=n, interval='5s')
+    waiting = lambda: [k for k, w in c.workers.items() if w.status == Status.created]
+    while (not c.workers or waiting()) and time.time() < end: time.sleep(.5)
+    if not (taken := len(c.workers) - len(refused := waiting())): raise RuntimeError('the queue took no job: what sbatch says stands above; compare jobqueue.slurm in the cluster settings')
+    if refused:
+        print(f'the queue took {taken} of {n} jobs: what sbatch says stands above', file=sys.stderr)
+        for k in refused: c.workers.pop(k); c.worker_spec.pop(k, None)
+        n = taken
+    c.adapt(minimum_jobs=n, maximum_jobs=n, interval='5s', Adaptive=_keeper(seconds))
     return c
 
 EXECUTORS = dict(local=_local, ssh=_ssh, slurm=_slurm)

@@ -34,41 +34,48 @@ def tokens(p: dict, domain: str) -> tuple: # (training rows, their tokens, token
     return len(found[0]), *(sum(min(math.ceil(c/CHARACTERS), p['max_length']) for c in part) for part in found), True
 
 # %% ../nbs/lib/14c_costs.ipynb #14c-costs-006
-def work(cell: batch.Cell) -> dict: # steps, batches, trained and evaluated tokens; known: were the data here?
+def work(cell: batch.Cell) -> dict: # steps, batches, trained and evaluated tokens, passes of answers; known: were the data here?
     "Work of one cell; JOINT trains all domains at once, the others one after another; each task ends with the questions of all domains so far and the next."
     p = cell.parameters
     t = [tokens(p, d) for d in domains(p)]; T, batches = len(t), [math.ceil(x[0]/p['batch_size']) for x in t]
     asked = sum(t[j][2] for i in range(T) for j in range(min(i + 2, T))) + sum(x[2] for x in t)*(5 if 'modular' in cell.condition else 1)
-    return dict(steps=p['epochs']*sum(math.ceil(b/p['accumulation']) for b in batches), batches=p['epochs']*sum(batches),
+    modes = 2 if 'modular' in cell.condition or cell.condition == 'naive-crma' else 1
+    passes = modes*T*math.ceil(min(p['answers'], p['holdout_rows'])/8)*p['answer_tokens']   # answers are written a token at a time, eight side by side
+    return dict(passes=passes, steps=p['epochs']*sum(math.ceil(b/p['accumulation']) for b in batches), batches=p['epochs']*sum(batches),
                 trained=p['epochs']*sum(x[1] for x in t), evaluated=asked, known=all(x[3] for x in t))
 
 # %% ../nbs/lib/14c_costs.ipynb #14c-costs-008
-def _gpu(cell: batch.Cell, w: dict, n: int, gib: float, tflops: float) -> str:
-    "What one size of GPU means for `n` cells like this one."
+def _gpu(cell: batch.Cell, w: dict, gib: float, tflops: float) -> str:
+    "What one size of GPU means for cells like this one, whose work together is `w`."
     p = cell.parameters
     need = models.memory(cell.model, p['quantization'], p['dtype'], p['lora_rank'], p['batch_size'], p['max_length'], p['checkpointing'], p['optimizer'], p['n_streams'], p['stream_rank'], len(domains(p)))['total']
     if need > .9*gib: return f'needs {need:.0f} GiB'
-    return f"{need:.0f} GiB, {n*models.hours(cell.model, w['trained'], w['evaluated'], tflops, checkpointing=p['checkpointing'], batches=w['batches']):.1f} h"
+    return f"{need:.0f} GiB, {models.hours(cell.model, w['trained'], w['evaluated'], tflops, checkpointing=p['checkpointing'], batches=w['batches'], passes=w['passes']):.1f} h"
 
 def costs(cells: list) -> pd.DataFrame:
     "One row per registered model in the plan."
     rows = []
     for m in dict.fromkeys(c.model for c in cells if c.model in models.MODELS):
-        mine = [c for c in cells if c.model == m]; w = work(mine[0])
-        rows.append(dict(model=m, cells=len(mine), steps=w['steps'], tokens=f"{w['trained']/1e6:.1f} M" + ('' if w['known'] else ' at most'), **{gpu: _gpu(mine[0], w, len(mine), *size) for gpu, size in models.GPUS.items()}))
+        mine = [c for c in cells if c.model == m]; ws = [work(c) for c in mine]; w = ws[0]; total = {k: sum(x[k] for x in ws) for k in w}
+        rows.append(dict(model=m, cells=len(mine), steps=w['steps'], tokens=f"{w['trained']/1e6:.1f} M" + ('' if w['known'] else ' at most'), **{gpu: _gpu(next((c for c in mine if 'modular' in c.condition), mine[0]), total, *size) for gpu, size in models.GPUS.items()}))
     return pd.DataFrame(rows)
 
 # %% ../nbs/lib/14c_costs.ipynb #14c-costs-009
 def downloads(cells: list) -> list[str]:
-    "One line per model and data set that the plan needs."
+    "One line per model and data set that the plan needs, for what it keeps, and for what the hours of `costs` leave out."
     out = []
     for m in dict.fromkeys(c.model for c in cells):
         if m not in models.MODELS: continue
         r = models.model(m); at = models.revision(m)
-        out.append(f"model  {r.hub} @ {at[:12] if at else 'not locked yet'}: {2*r.parameters/1e9:.1f} GB in 16 bits, licence {r.licence}" + (', gated: accept the licence on the hub first' if r.gated else '') + (f' ({r.note})' if r.note else ''))
+        out.append(f"model  {r.hub} @ {at[:12] if at else 'not locked yet'}: {r.stored*r.parameters/1e9:.1f} GB in {8*r.stored} bits, licence {r.licence}" + (', gated: accept the licence on the hub first' if r.gated else '') + (f' ({r.note})' if r.note else ''))
     for name in dict.fromkeys(n for c in cells for n in c.inputs['manifests']):
         d = data.load_manifest(name)
         out.append(f"data   {name}: {sum(f.size for f in d.files)/1e6:.1f} MB, {d.licence}, " + ('here' if data.available(d) else f'not here: crma data fetch {name}'))
+    real = [c for c in cells if c.model in models.MODELS]
+    if kept := [c for c in real if c.parameters['keep']]:
+        size = sum(4*len(domains(c.parameters))*models.lora_size(c.model, c.parameters['lora_rank']) for c in kept)
+        out.append(f'keeps  the adapters of {len(kept)} cells: about {size/1e9:.1f} GB on disk')
+    if any(c.parameters['benchmarks'] for c in real): out.append('hours  without the benchmarks, which ask each part of a model and may take longer than the training')
     return out
 
 # %% ../nbs/lib/14c_costs.ipynb #14c-costs-014

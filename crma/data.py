@@ -7,7 +7,7 @@ __all__ = ['PARSERS', 'OWN', 'POCKET', 'Example', 'Domain', 'DataFile', 'Manifes
            'fetch', 'available', 'pubmedqa', 'mmlu', 'mbpp', 'arc', 'tatqa', 'humaneval', 'labelled', 'clinc150',
            'fewrel', 'jsonl', 'hub', 'csv_table', 'text', 'clean', 'split', 'find', 'load', 'domain_from_records',
            'similar', 'near_duplicates', 'lock', 'write_manifest', 'write_hub_manifest', 'plain_text', 'chat_prompt',
-           'encode', 'tokenize', 'collate', 'pack']
+           'template_bos', 'encode', 'tokenize', 'collate', 'pack']
 
 # %% ../nbs/lib/06_data.ipynb #06-data-002
 import csv, gzip, io, json, os, re, tempfile
@@ -657,7 +657,7 @@ def _hub_revision(repo: str, revision: str) -> str:
     "The full revision that a branch, tag or revision of a hub data set stands for."
     from huggingface_hub import HfApi
     try: return HfApi().dataset_info(repo, revision=revision).sha
-    except (OSError, ValueError) as e: raise DataUnavailable(f'the hub does not say what {repo}@{revision} is ({type(e).__name__}: {e}): run it where there is a network') from e
+    except Exception as e: raise DataUnavailable(f'the hub does not say what {repo}@{revision} is ({type(e).__name__}: {e}): run it where there is a network') from e
 
 def _resolved(url, at: str) -> str:
     "A hub address with its full revision; any other as it is."
@@ -743,6 +743,12 @@ def chat_prompt(prompt: str, tokenizer) -> str:
     if not tokenizer.chat_template: raise ValueError(f'{type(tokenizer).__name__} has no chat template: expected a chat model, or template="plain"')
     return tokenizer.apply_chat_template([dict(role='user', content=prompt)], add_generation_prompt=True, tokenize=False)
 
+def template_bos(ids: list, # Of a prompt in the chat template
+                 tokenizer) -> list:
+    "The bos token, where the tokenizer puts one and the template has not written it."
+    bos = tokenizer.bos_token_id
+    return [bos] if bos is not None and getattr(tokenizer, 'add_bos_token', False) and ids[:1] != [bos] else []
+
 def encode(example: Example, tokenizer, # Any transformers tokenizer
            max_length: int, # Tokens at most, at least 2
            sep: str|None=' ', # Between prompt and response; real data uses a newline; None: the tokenizer's chat template
@@ -752,7 +758,7 @@ def encode(example: Example, tokenizer, # Any transformers tokenizer
     ids = lambda s: list(tokenizer(s, add_special_tokens=False)['input_ids'])
     special = lambda i: [] if i is None else [i]
     bos, eos, prompt, resp = special(tokenizer.bos_token_id), special(tokenizer.eos_token_id), ids(example.prompt + sep if sep is not None else chat_prompt(example.prompt, tokenizer)), ids(example.response)
-    if sep is None: bos = []  # the template has its own
+    if sep is None: bos = template_bos(prompt, tokenizer)
     if not resp: raise ValueError(f'the response has no tokens: {_short(example)}')
     if not bos + prompt: raise ValueError(f'the prompt has no tokens: {_short(example)}')
     resp = (resp[:max(1, max_length - 1 - len(eos))] + eos)[:max_length - 1]   # one token of context stays

@@ -9,6 +9,7 @@ __all__ = ['CERTIFIED', 'WEIGHED', 'mixer', 'core', 'polar', 'unit_ball', 'CrmaL
            'certified', 'write_certificate', 'check_certificate', 'note_load']
 
 # %% ../nbs/lib/04_layer.ipynb #04-layer-002
+import weakref
 from contextlib import nullcontext
 import torch
 from peft.tuners._buffer_dict import BufferDict
@@ -54,7 +55,7 @@ def unit_ball(w: torch.Tensor, # (L, d, k)
 
 # %% ../nbs/lib/04_layer.ipynb #04-layer-011
 #: What a saved block carries of `Bank.report`, in this order.
-CERTIFIED = ('norm', 'certificate', 'orthonormality', 'lipschitz')
+CERTIFIED = ('norm', 'certificate', 'orthonormality', 'lipschitz', 'update')
 
 class CrmaLayer(nn.Module, BaseTunerLayer):
     "The blocks (one per adapter name) that follow one decoder layer; a leaf module, so LoRA can target the decoder layer's linears."
@@ -122,7 +123,7 @@ class Bank:
     def __init__(self, name: str, config: CrmaConfig):
         self.name, self.config, self.layers, self.held = name, config, [], None
         self.backs = self.key = None
-        self.grad = self.stepped = False
+        self.grad = self.rooted = self.blind = self.stepped = False
 
     @property
     def parts(self) -> tuple: return ('logits', 'alpha', 'gate', 'read', *(['write'] if self.config.blend == 'residual' else []))
@@ -170,21 +171,28 @@ def constrain(self: Bank):
         self.project_(); self.backs, self.key, self.stepped = None, self.versions(), False
 
 def refresh(self: Bank, *_):
-    "Forward pre-hook of the model: `constrain`, then make what the blocks write back (again, if gradients are on)."
-    grad = torch.is_grad_enabled() and any(p.requires_grad for what in self.parts for p in self.own(what))
+    "Forward pre-hook of the model: `constrain`, then make what the blocks write back (again, if gradients are on). A pass without gradients leaves what an open graph needs."
+    if torch.is_inference_mode_enabled():  # what is kept outlives it
+        with torch.inference_mode(False), torch.no_grad(): return self.refresh()
+    self.rooted = grad = torch.is_grad_enabled() and any(p.requires_grad for what in self.parts for p in self.own(what))
+    if grad: self.blind = False
     with float32(self.own('read')[0].device):
         self.constrain()
-        backs = self.write_back() if self.backs is None or grad or self.grad else None
+        backs = self.write_back() if self.backs is None or grad or (self.grad and torch.is_grad_enabled()) else None
     if backs is not None:
         self.backs, self.grad = backs.unbind(), backs.requires_grad
-        if self.grad: backs.register_hook(self.note_step)
+        if self.grad:
+            note = weakref.WeakMethod(self.note_step)  # a graph keeps its hooks, and this one is to keep no bank
+            backs.register_hook(lambda g: (f := note()) and f(g))
 
 def note_step(self: Bank, grad): self.stepped = True
 
 def back_of(self: Bank, layer: CrmaLayer) -> torch.Tensor: # (k, d)
     "What one layer writes back; all are made anew if it runs outside its model or its parameters changed since `refresh`."
-    i = self.layers.index(layer)
-    if self.backs is None or self.key is None or self.key[i] != self.version(layer): self.refresh()
+    i, again = self.layers.index(layer), not torch.compiler.is_compiling() and torch._C._current_graph_task_id() != -1  # a checkpointed layer runs again inside the backward pass: no step was taken yet
+    if again and self.blind: raise RuntimeError('reentrant checkpointing around the blocks gives the substrate no gradient: gradient_checkpointing_kwargs=dict(use_reentrant=False)')
+    if not torch.is_grad_enabled(): self.blind = self.blind or self.rooted
+    if self.backs is None or self.key is None or self.key[i] != self.version(layer) or (self.stepped and not again): self.refresh()
     return self.backs[i]
 
 for f in (constrain, refresh, note_step, back_of): setattr(Bank, f.__name__, f)
@@ -200,7 +208,7 @@ def snapshot(self: Bank) -> dict: # of (L, ...) tensors
 @torch.no_grad()
 def certify(self: Bank, s: dict, # A snapshot, or several of them concatenated
            ) -> dict: # of (L,) float64 tensors
-    "Per layer: `norm` and `certificate` of M, `orthonormality` ||Q Q^T - I||_2, `gate`, `alpha`, `lipschitz` bound of the whole block."
+    "Per layer: `norm` and `certificate` of M, `orthonormality` ||Q Q^T - I||_2, `gate`, `alpha`, `lipschitz` bound of the whole block, `update` ||G - I||_F."
     eye = torch.eye(s['read'].shape[-1], dtype=torch.float64, device=s['read'].device)
     c, norm = core(s['m'], s['gate'], self.config.stream_rank, self.config.blend).double(), lambda gram: torch.linalg.eigvalsh(gram)[..., -1].sqrt()
     if self.config.blend == 'convex':
@@ -209,7 +217,7 @@ def certify(self: Bank, s: dict, # A snapshot, or several of them concatenated
         lipschitz = norm(a.mT @ a).clamp_min(1)
     else: lipschitz = 1 + norm(s['write'])*spectral_norm(c)*norm(s['read'])
     return dict(norm=spectral_norm(s['m']), certificate=certificate(s['m']), orthonormality=torch.linalg.eigvalsh(s['read'] - eye).abs().amax(-1),
-                gate=s['gate'].double(), alpha=s['alpha'].double(), lipschitz=lipschitz)
+                gate=s['gate'].double(), alpha=s['alpha'].double(), lipschitz=lipschitz, update=((c.mT @ s.get('write', s['read']) @ c)*s['read']).sum((-1, -2)).clamp_min(0).sqrt())
 
 def report(self: Bank) -> dict: # of (L,) float64 tensors
     "`certify` of the present state."
@@ -293,7 +301,7 @@ Bank.nearest_write, Bank.within_budget = nearest_write, within_budget
 
 # %% ../nbs/lib/04_layer.ipynb #04-layer-027
 @torch.no_grad()
-def certified(self: CrmaLayer, name: str) -> torch.Tensor: # (4,) float64
+def certified(self: CrmaLayer, name: str) -> torch.Tensor: # (5,) float64
     "What `CERTIFIED` names, of this layer's block alone and as its parameters stand."
     alone = Bank(name, self.config[name]); alone.layers = [self]
     r = alone.report()

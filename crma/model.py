@@ -4,10 +4,11 @@
 
 # %% auto #0
 __all__ = ['DEPTHS', 'RESERVED', 'ADAPTED', 'BASE_KEY', 'TEMPERATURE', 'PROBES', 'START', 'PARTS', 'layer_lists',
-           'decoder_layers', 'hidden_size', 'CrmaModel', 'inject_adapter', 'merge', 'delete_adapter', 'base_sample',
-           'same_base', 'banks', 'fingerprint', 'ContinualModel', 'begin_task', 'end_task', 'freeze', 'second_moments',
-           'copy_adapter_', 'init_without_base', 'decomposed_init_', 'absorb_start_', 'use', 'train_substrate',
-           'substrate_disabled', 'adapters_disabled', 'is_repo', 'located', 'save_pretrained', 'from_pretrained']
+           'decoder_layers', 'hidden_size', 'CrmaModel', 'inject_adapter', 'merge', 'delete_adapter', 'enable_adapters',
+           'base_sample', 'same_base', 'banks', 'fingerprint', 'ContinualModel', 'begin_task', 'end_task', 'freeze',
+           'second_moments', 'copy_adapter_', 'init_without_base', 'decomposed_init_', 'absorb_start_', 'use',
+           'train_substrate', 'substrate_disabled', 'adapters_disabled', 'is_repo', 'located', 'save_pretrained',
+           'from_pretrained']
 
 # %% ../nbs/lib/05_model.ipynb #05-model-002
 import copy, json, re, warnings
@@ -26,7 +27,8 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 from . import paths
 from .config import CrmaConfig, check_hidden_size
-from .layer import Bank, CrmaLayer
+from .drift import operator_norm
+from .layer import WEIGHED, Bank, CrmaLayer
 from .repro import seed_for
 
 # %% ../nbs/lib/05_model.ipynb #05-model-005
@@ -159,8 +161,18 @@ def delete_adapter(self: CrmaLayer, adapter_name: str):
     self.config.pop(adapter_name, None)
     BaseTunerLayer.delete_adapter(self, adapter_name)
 
-for f in (merge, _move_adapter_to_device_of_base_layer, delete_adapter): setattr(CrmaLayer, f.__name__, f)
-CrmaLayer.unmerge = merge
+def enable_adapters(self: CrmaLayer, enabled: bool):
+    "PEFT's switch of `disable_adapter`, which would make everything trainable and undo `substrate_disabled`: what was comes back."
+    if not enabled:
+        if self.was is None: self.was = self._disable_adapters, [*self.active_adapters], {n: p.requires_grad for n, p in self.named_parameters()}
+        return BaseTunerLayer.enable_adapters(self, False)
+    was, self.was = self.was, None
+    if was is None or was[1] != self.active_adapters: return BaseTunerLayer.enable_adapters(self, True)
+    self._disable_adapters = was[0]
+    for n, p in self.named_parameters(): p.requires_grad_(was[2].get(n, False))
+
+for f in (merge, enable_adapters, _move_adapter_to_device_of_base_layer, delete_adapter): setattr(CrmaLayer, f.__name__, f)
+CrmaLayer.unmerge, CrmaLayer.was = merge, None
 
 # %% ../nbs/lib/05_model.ipynb #05-model-016
 ADAPTED = re.compile(r'\.(lora_|crma|modules_to_save)')
@@ -179,10 +191,13 @@ def base_sample(model: nn.Module, k: int=8) -> torch.Tensor: # (parameters of th
     return torch.stack([row(p) for _, p in _base_parameters(model)])
 
 def same_base(a: torch.Tensor, b: torch.Tensor) -> bool:
-    "Do two samples agree, each known to the precision that its values show?"
+    "Do two samples agree, each parameter known to the precision that its values show?"
     if a.shape != b.shape: return False
-    eps = lambda s: next(torch.finfo(d).eps for d in (torch.bfloat16, torch.float16, torch.float32) if torch.equal(s.to(d).float().nan_to_num(), s.nan_to_num()))
-    near = (a - b).abs() <= max(eps(a), eps(b))*a.abs().amax(1, keepdim=True)
+    def eps(s):  # (parameters, 1): of the coarsest type that holds all its values
+        out = torch.full((len(s), 1), torch.finfo(torch.float32).eps)
+        for d in (torch.float16, torch.bfloat16): out[(s.to(d).float().nan_to_num() == s.nan_to_num()).all(1)] = torch.finfo(d).eps
+        return out
+    near = (a - b).abs() <= torch.maximum(eps(a), eps(b))*a.abs().amax(1, keepdim=True)
     return bool((near | a.isnan() | b.isnan()).all())
 
 # %% ../nbs/lib/05_model.ipynb #05-model-018
@@ -267,13 +282,15 @@ def begin_task(self: ContinualModel, name: str, # A plain name; also the adapter
     _check_task(self, name, inherit, adapter)
     adapter = copy.deepcopy(adapter); adapter.inference_mode = False
     start, adapter.init_lora_weights = adapter.init_lora_weights, init_without_base(adapter.init_lora_weights)
-    with torch.random.fork_rng(), warnings.catch_warnings():
-        warnings.filterwarnings('ignore', 'You are trying to modify a model with PEFT')  # meant: the LoRAs join the substrate
-        torch.manual_seed(seed_for(self.seed, 'lora', name))
-        if self.model is None: self.model = get_peft_model(self.base, adapter, adapter_name=name)
-        else: self.model.add_adapter(name, adapter)
-    if inherit: copy_adapter_(self.model, inherit, name)
-    elif start != adapter.init_lora_weights: decomposed_init_(self.model, name, start)
+    try:
+        with torch.random.fork_rng(), warnings.catch_warnings():
+            warnings.filterwarnings('ignore', 'You are trying to modify a model with PEFT')  # meant: the LoRAs join the substrate
+            torch.manual_seed(seed_for(self.seed, 'lora', name))
+            if self.model is None: self.model = get_peft_model(self.base, adapter, adapter_name=name)
+            else: self.model.add_adapter(name, adapter)
+        if inherit: copy_adapter_(self.model, inherit, name)
+        elif start != adapter.init_lora_weights: decomposed_init_(self.model, name, start)
+    except Exception: _forget(self, name); raise
     self.tasks.append(name); self.current = name
     self.use(name); self.train_substrate(True)
     return self.model
@@ -296,6 +313,19 @@ def freeze(self: ContinualModel):
 ContinualModel.begin_task, ContinualModel.end_task, ContinualModel.freeze = begin_task, end_task, freeze
 
 # %% ../nbs/lib/05_model.ipynb #05-model-035
+def _forget(self: ContinualModel, name: str):
+    "Take the LoRA of a task that could not begin out of the model again."
+    if self.model is None: return
+    if not self.tasks:
+        self.model.unload(); self.model = None
+        if hasattr(self.base, 'peft_config'): del self.base.peft_config
+        return
+    with warnings.catch_warnings():
+        warnings.filterwarnings('ignore', 'Adapter .* was active which is now deleted')
+        for n in (name, name + START):
+            if n in self.model.peft_config: self.model.delete_adapter(n)
+    self.use(self.tasks[-1])
+
 def _check_task(self: ContinualModel, name: str, inherit: str|None, adapter: LoraConfig|None):
     "Errors of `begin_task`, before anything changes."
     paths.check_name(name, 'task')
@@ -324,6 +354,11 @@ class _Tap:
     def leave(self, m, args, out): self.at = torch.zeros_like(out, requires_grad=True); return out + self.at
     def pulled(self, g): g = self.kept(g); self.gg = self.gg + g.mT @ g
 
+def _mask(b: dict, decoder: bool) -> torch.Tensor|None:
+    "Which tokens of a batch count at a block: those of the input, or in the decoder of an encoder-decoder those of the answer; None: all."
+    if not decoder: return b['attention_mask'].bool() if 'attention_mask' in b else None
+    return b['decoder_attention_mask'].bool() if 'decoder_attention_mask' in b else b['labels'] != -100 if 'labels' in b else None
+
 def _pull(model: nn.Module, b: dict, taps: list, probe: torch.Generator) -> int:
     "Give every tap a random gradient whose covariance is the Fisher information of the answers of batch `b` at TEMPERATURE; returns the number of answer tokens."
     with torch.enable_grad():
@@ -342,6 +377,7 @@ def _pull(model: nn.Module, b: dict, taps: list, probe: torch.Generator) -> int:
 def second_moments(model: nn.Module, bank: Bank, batches) -> dict: # float64
     """`inputs` (L, k, k): per layer E[z z^T] / E||x||^2 over the unmasked tokens, z = Q x, x what enters the block; for drift_measure='fisher' also `outputs`
     (L, d, d): E||x||^2 times the second moment of what an answer's log-probability pulls at what leaves the block, summed over tokens. No example is kept."""
+    two = len(model.get_submodule(layer_lists(model)[0])) if getattr(getattr(model, 'config', None), 'is_encoder_decoder', False) else 0  # blocks from this number on are a decoder's
     fisher, was, answers = bank.config.drift_measure == 'fisher', model.training, 0
     taps, probe = [_Tap(l, bank.name, fisher) for l in bank.layers], torch.Generator().manual_seed(seed_for(bank.config.init_seed, 'fisher'))
     try:
@@ -349,9 +385,9 @@ def second_moments(model: nn.Module, bank: Bank, batches) -> dict: # float64
         for b in batches:
             if fisher and 'labels' not in b: raise ValueError("drift_measure='fisher' needs batches with labels: which answers are to stay")
             b = {k: v.to(taps[0].read.device) for k, v in b.items()}
-            for t in taps: t.mask = b['attention_mask'].bool() if 'attention_mask' in b else None
+            for t, l in zip(taps, bank.layers): t.mask = _mask(b, two and l.index >= two)
             if fisher: answers += sum(_pull(model, b, taps, probe) for _ in range(PROBES))
-            else: model(**{k: v for k, v in b.items() if k != 'labels'})
+            else: model(**{k: v for k, v in b.items() if k != 'labels' or two})
     finally:
         model.train(was)
         for t in taps:
@@ -362,11 +398,13 @@ def second_moments(model: nn.Module, bank: Bank, batches) -> dict: # float64
 # %% ../nbs/lib/05_model.ipynb #05-model-038
 @torch.no_grad()
 def copy_adapter_(model: nn.Module, source: str, target: str):
-    "Copy the weights of LoRA `source` into `target`; ValueError unless both have the same parameters."
-    params = dict(model.named_parameters())
-    pairs = [(p, params.get(n.replace(f'.{target}.', f'.{source}.'))) for n, p in params.items() if f'.{target}.' in n]
-    if bad := [p for p, q in pairs if q is None or p.shape != q.shape]: raise ValueError(f'LoRA {target!r} cannot start as a copy of {source!r}: {len(bad)} of {len(pairs)} parameters differ in shape')
-    for p, q in pairs: p.copy_(q)
+    "Copy the weights of LoRA `source` into `target`; ValueError unless both have the same parameters and scale them alike."
+    of = lambda name: {n.replace(f'.{name}.', '.*.'): p for n, p in model.named_parameters() if f'.{name}.' in n}
+    new, old = of(target), of(source)
+    bad = [n for n in new.keys() | old.keys() if n not in new or n not in old or new[n].shape != old[n].shape]
+    if not bad: bad = [n for n, m in model.named_modules() if isinstance(m, LoraLayer) and target in m.scaling and m.scaling[target] != m.scaling[source]]
+    if bad: raise ValueError(f'LoRA {target!r} cannot start as a copy of {source!r}: {len(bad)} differ in shape or scale, or are in one of them only, such as {min(bad)}: give both the same LoraConfig')
+    for n, p in new.items(): p.copy_(old[n])
 
 # %% ../nbs/lib/05_model.ipynb #05-model-040
 START = '--start'  # suffix of the frozen LoRA
@@ -459,12 +497,13 @@ def located(folder: Path|str, revision: str|None=None, api: HfApi|None=None) -> 
 PARTS = {}
 
 def save_pretrained(self: ContinualModel, folder: Path|str):
-    "Write `continual.json`, `substrate/`, `adapter/` and one folder per task below `folder`."
+    "Write `continual.json`, `substrate/`, `adapter/` and one folder per task below `folder`. RuntimeError while a task is open whose end would change what is kept."
     folder = Path(folder)
     if self.model and (self.current or '') + START in self.model.peft_config: raise RuntimeError(f'task {self.current!r} has a decomposed start: call end_task() before saving')
+    if self.current and self.bank and self.bank.config.drift_budget is not None: raise RuntimeError(f'task {self.current!r} is open, and a drift budget is counted from the end of a task: call end_task() before saving')
     def save(model, name, where, part): # PEFT's own filter would put the substrate into the LoRAs' files too
         state = {k: v for k, v in model.state_dict().items() if part in k}
-        model.save_pretrained(folder/where, selected_adapters=[name], state_dict=state)
+        model.save_pretrained(folder/where, selected_adapters=[name], state_dict=state, save_embedding_layers=False)  # 'auto' would ask the hub, at no revision, and none is trained
         (folder/where/'README.md').unlink(missing_ok=True)  # PEFT's card: it may name the base by a path of this machine
     if self.substrate: save(self.substrate, self.SUBSTRATE, self.SUBSTRATE, '.crma_')
     held = folder/self.SUBSTRATE/'held.safetensors'; held.unlink(missing_ok=True)  # another model's, where the folder is used again
@@ -477,6 +516,21 @@ def save_pretrained(self: ContinualModel, folder: Path|str):
                                                                 substrate=self.substrate is not None), indent=1))
     for keep, _ in PARTS.values(): keep(self, folder)
 ContinualModel.save_pretrained = save_pretrained
+
+# %% ../nbs/lib/05_model.ipynb #05-model-load-held
+def _load_held(bank: Bank, file: Path):
+    "What a drift budget holds on to; ValueError unless it is there, obeys the constraints, and the substrate just loaded is within the budget of it."
+    if not file.exists(): raise ValueError(f'{file.name}: not found, and the substrate has a drift budget and trained tasks: expected a folder written by ContinualModel.save_pretrained')
+    state = load_file(file, device=str(bank.own('read')[0].device))
+    moments = {n: state.pop(n) for n in WEIGHED[bank.config.drift_measure] if n in state}
+    fixed = ('read', 'logits', 'alpha', 'gate') if 'write' in bank.parts else ('read',)
+    odd = [n for n in bank.parts if n not in state or state[n].shape != bank.stack(n).shape or not state[n].isfinite().all()]
+    odd = odd or [n for n in fixed if not torch.equal(state[n], bank.stack(n))] or [n for n in ('alpha', 'gate') if not ((state[n] >= 0) & (state[n] <= 1)).all()]
+    odd = odd or [n for n, m in moments.items() if not m.isfinite().all() or torch.linalg.eigvalsh(m.double()).min() < -1e-6*m.abs().max()]
+    if not odd:
+        bank.hold(moments, state)
+        if (bank.spent() > bank.config.drift_budget).any() or ('write' in state and operator_norm(state['write']).max() > 1 + 1e-6): odd = ['the distance from it']
+    if odd: bank.held = None; raise ValueError(f'{file.name}: {odd[0]} does not fit the substrate beside it: the file was altered after saving, or comes from another save; save the model again')
 
 # %% ../nbs/lib/05_model.ipynb #05-model-047
 def from_pretrained(cls, base: nn.Module, folder: Path|str, # A folder, or `owner/name` on the hub
@@ -499,9 +553,7 @@ def from_pretrained(cls, base: nn.Module, folder: Path|str, # A folder, or `owne
         config = LoraConfig.from_pretrained(d)
         config.init_lora_weights = True  # all weights come from the file
         self.begin_task(t, adapter=config); _load_into(self.model, d, t); self.freeze()
-    if (held := folder/cls.SUBSTRATE/'held.safetensors').exists():
-        state = load_file(held, device=str(self.bank.layers[0].crma_read[cls.SUBSTRATE].device))
-        self.bank.hold({n: state.pop(n) for n in ('inputs', 'outputs') if n in state}, state)
+    if sub and sub.drift_budget is not None and dirs: _load_held(self.bank, folder/cls.SUBSTRATE/'held.safetensors')
     for m in (self.model, self.substrate):
         if m: m.eval()
     for _, load in PARTS.values():

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['MODELS', 'BYTES', 'WAYS', 'STARTS', 'START', 'GPUS', 'Model', 'model', 'config', 'skeleton', 'tiny', 'random_model',
-           'lock_file', 'locked', 'revision', 'identity', 'lock', 'memory', 'fit', 'hours']
+           'lock_file', 'locked', 'revision', 'identity', 'check_access', 'lock', 'lora_size', 'memory', 'fit', 'hours']
 
 # %% ../nbs/lib/07b_models.ipynb #07b-models-002
 import json
@@ -29,6 +29,7 @@ class Model:
     gated: bool = False        # the hub asks for an account that accepted the licence
     chat: bool = False         # has a chat template
     attention: str = 'sdpa'
+    stored: int = 2            # bytes of a weight on the hub
     note: str = ''
 
 def _shape(vocab, hidden, inner, layers, heads, kv, **more) -> dict:
@@ -42,7 +43,7 @@ MODELS = {
     'mistral-7b': Model('mistralai/Mistral-7B-v0.3', 'Mistral', 'Apache-2.0', 7_248_023_552, _shape(32768, 4096, 14336, 32, 32, 8), ('P2', 'P3', 'P6'), note='the hub may ask for an account'),
     'mistral-7b-instruct': Model('mistralai/Mistral-7B-Instruct-v0.3', 'Mistral', 'Apache-2.0', 7_248_023_552, _shape(32768, 4096, 14336, 32, 32, 8), ('P7',), chat=True, note='the hub may ask for an account'),
     'saul-7b': Model('Equall/Saul-7B-Base', 'Mistral', 'MIT', 7_241_732_096, _shape(32000, 4096, 14336, 32, 32, 8)),
-    'gemma-2-9b': Model('google/gemma-2-9b', 'Gemma2', 'Gemma', 9_241_705_984, _shape(256000, 3584, 14336, 42, 16, 8, head_dim=256, **_TIED), ('P1', 'P5'), gated=True, attention='eager',
+    'gemma-2-9b': Model('google/gemma-2-9b', 'Gemma2', 'Gemma', 9_241_705_984, _shape(256000, 3584, 14336, 42, 16, 8, head_dim=256, **_TIED), ('P1', 'P5'), gated=True, attention='eager', stored=4,
                         note='its attention logits are soft-capped, which needs the eager implementation'),
     'smollm2-135m': Model('HuggingFaceTB/SmolLM2-135M', 'Llama', 'Apache-2.0', 134_515_008, _shape(49152, 576, 1536, 30, 9, 3, **_TIED)),
     'smollm2-360m': Model('HuggingFaceTB/SmolLM2-360M', 'Llama', 'Apache-2.0', 361_821_120, _shape(49152, 960, 2560, 32, 15, 5, **_TIED)),
@@ -97,12 +98,23 @@ def identity(name: str) -> str:
     return f'{model(name).hub}@{revision(name) or "not-locked"}'
 
 # %% ../nbs/lib/07b_models.ipynb #07b-models-015
+_REFUSED = '{}: the hub refuses access: accept the licence on its page and run `hf auth login`'
+
+def check_access(name: str, api: HfApi|None=None):
+    "PermissionError if the hub will not hand out a gated model: its page answers everybody, its weights do not. Without a hub nothing is said, for the cache may have them."
+    m = model(name)
+    if not m.gated: return
+    try: (api or HfApi()).auth_check(m.hub)
+    except HfHubHTTPError as e:
+        if e.response is not None and e.response.status_code in (401, 403): raise PermissionError(_REFUSED.format(m.hub)) from None
+    except Exception: pass
+
 def lock(name: str, api: HfApi|None=None) -> dict:
     "Ask the hub for the commit of a registered model and record it; ConnectionError or PermissionError with what to do if it does not answer."
     m = model(name)  # what the hub's client raises without a network depends on its version, hence the last `except`
     try: info = (api or HfApi()).model_info(m.hub)
     except HfHubHTTPError as e:
-        if e.response is not None and e.response.status_code in (401, 403): raise PermissionError(f'{m.hub}: the hub refuses access: accept the licence on its page and run `hf auth login`') from None
+        if e.response is not None and e.response.status_code in (401, 403): raise PermissionError(_REFUSED.format(m.hub)) from None
         raise ConnectionError(f'{m.hub}: the hub answered {e.response.status_code if e.response is not None else "nothing"}: try again later') from None
     except Exception as e: raise ConnectionError(f'{m.hub}: the hub cannot be reached ({type(e).__name__}): lock it where there is a network, and take {lock_file().name} along') from None
     new = dict(hub=m.hub, revision=info.sha, gated=bool(info.gated), modified=info.last_modified.strftime('%Y-%m-%d') if info.last_modified else None)
@@ -120,6 +132,10 @@ def _linears(name: str) -> tuple[int, int, int]:
 
 BYTES = dict(float32=4, bfloat16=2)
 
+def lora_size(name: str, rank: int) -> int:
+    "Parameters of a LoRA of this rank on all linear layers."
+    return rank*_linears(name)[1]
+
 def memory(name: str, quantization: str='nf4', dtype: str='bfloat16', rank: int=16, batch: int=2, length: int=1024, checkpointing: bool=True, optimizer: str='paged-adamw-8bit',
            streams: int=0, stream_rank: int=16, # A substrate of this size; streams 0: none
            tasks: int=1, # LoRAs resident
@@ -132,8 +148,8 @@ def memory(name: str, quantization: str='nf4', dtype: str='bfloat16', rank: int=
     state = 8 if optimizer == 'adamw' else 2
     inside = tokens*word*(6*c.hidden_size + 3*c.intermediate_size) + (4*tokens*length*c.num_attention_heads if c._attn_implementation == 'eager' else 0)
     parts = dict(weights=(linear*(.5 + .127/8) if quantization == 'nf4' else linear*word) + rest*word, adapters=4*(lora*tasks + block), training=(4 + state)*(lora + block),
-                 activations=tokens*word*c.hidden_size*c.num_hidden_layers + inside if checkpointing else inside*c.num_hidden_layers + 4*tokens*k*c.num_hidden_layers,
-                 logits=tokens*c.vocab_size*(2*4 + word), runtime=2**30)
+                 activations=(tokens*word*c.hidden_size*c.num_hidden_layers + inside if checkpointing else inside*c.num_hidden_layers) + (4*tokens*(k + c.hidden_size)*c.num_hidden_layers if streams else 0),
+                 logits=tokens*c.vocab_size*(2*4 + (3 if model(name).family == 'Gemma2' else 2)*word), runtime=2**30)
     parts = {n: x/2**30 for n, x in parts.items()}
     return parts | dict(total=sum(parts.values()))
 
@@ -157,12 +173,14 @@ def hours(name: str, tokens: float, # Trained tokens, all epochs
           share: float=.3, # Of the peak that is reached
           checkpointing: bool=True,
           batches: float=0, # In which the trained tokens come, all epochs
+          passes: float=0, # Of written answers, a token each
          ) -> float:
     """Estimated hours. 2 operations per parameter and token forward, 2 backward (the weights are frozen), 2 more where activations are recomputed; but small batches take
     at least the time to start their kernels, `STARTS` per layer."""
     m, passes = model(name), STARTS[0]*(2 if checkpointing else 1) + STARTS[1]
     train = max(m.parameters*tokens*(6 if checkpointing else 4)/(tflops*1e12*share), batches*m.shape['num_hidden_layers']*passes*START)
-    return (train + 2*m.parameters*evaluated/(tflops*1e12*share))/3600
+    write = passes*m.shape['num_hidden_layers']*STARTS[0]*START
+    return (train + 2*m.parameters*evaluated/(tflops*1e12*share) + write)/3600
 
 #: Memory classes of `crma run --dry-run`: GiB and peak dense bfloat16 TFLOPS of a common card of that size (vendors' data sheets).
 GPUS = {'24 GB (RTX 4090)': (24, 165), '48 GB (L40S)': (48, 362), '80 GB (H100)': (80, 989), '141 GB (H200)': (141, 989)}

@@ -38,7 +38,7 @@ def style(width: int=68, # rem
 table.crma {{border-collapse: collapse; font-size: .8rem; margin: .4rem 0; table-layout: auto}} table.crma tbody tr {{background: none !important}}
 table.crma th, table.crma td {{text-align: left !important; padding: .2rem .7rem .2rem .2rem; vertical-align: top; border: 0; white-space: normal}} table.crma code {{font-size: .7rem}}
 table.crma tr.block td {{border-top: 1px solid #8886}} table.crma thead th {{border-bottom: 2px solid #8888; vertical-align: bottom}} table.crma tr.paper td {{font-style: italic; opacity: .8}} table.crma small {{opacity: .75}}
-p.crma, figcaption.crma {{font-size: .8rem; opacity: .75; margin: .2rem 0 1.2rem}} figure.crma {{margin: .5rem 0}}
+p.crma, figcaption.crma, details.crma summary {{font-size: .8rem; opacity: .75; margin: .2rem 0 1.2rem}} figure.crma {{margin: .5rem 0}}
 .yes {{color: #0072B2; font-weight: bold}} .no {{color: #D55E00; font-weight: bold}} .open {{color: #888; font-weight: bold}} {more}
 </style>'''))
 
@@ -63,7 +63,8 @@ _MARKS = {'✔': 'yes', '✘': 'no', '○': 'open'}
 def table(rows: list, # Dicts; columns in the order in which they first come
           text: str='', # Caption
           missing: str='–',
-          whole: bool=False): # Keep the first entries on one line
+          whole: bool=False, # Keep the first entries on one line
+          folded: bool=False): # Behind its caption, to be opened
     "Rows as an HTML table. A first entry is written once for a block of rows; rows that begin with `paper` are set apart. Nothing without rows."
     if not rows: return
     columns, last, body = list(dict.fromkeys(k for r in rows for k in r)), None, ''
@@ -72,4 +73,6 @@ def table(rows: list, # Dicts; columns in the order in which they first come
         shown = [(str(first).replace(' ', '\u00a0') if whole else first) if first != last else '', *(r.get(c, missing) for c in columns[1:])]; last = first
         body += f'<tr class="{kind}">' + ''.join(f'<td>{minus(str(x))}</td>' for x in shown) + '</tr>\n'
     for m, c in _MARKS.items(): body = body.replace(m, f'<span class="{c}">{m}</span>')
-    display(HTML(f'<table class="crma"><thead><tr>{"".join(f"<th>{c}</th>" for c in columns)}</tr></thead>\n<tbody>{body}</tbody></table>')); caption(text)
+    body = f'<table class="crma"><thead><tr>{"".join(f"<th>{c}</th>" for c in columns)}</tr></thead>\n<tbody>{body}</tbody></table>'
+    if folded: return display(HTML(f'<details class="crma"><summary>{minus(text)}</summary>\n{body}</details>'))
+    display(HTML(body)); caption(text)

@@ -9,6 +9,7 @@ __all__ = ['COLOURS', 'LABELS', 'WIDTH', 'TOGGLE', 'style', 'short', 'run_table'
            'pareto', 'budgets', 'toggle_bars']
 
 # %% ../nbs/lib/15_plots.ipynb #15-plots-002
+import itertools
 from pathlib import Path
 import matplotlib.pyplot as plt, numpy as np, pandas as pd, seaborn as sns
 from . import results
@@ -256,7 +257,7 @@ def frontier_summary(f: pd.DataFrame) -> pd.DataFrame: # Rows of `results.fronti
     rows = []
     for (p, c, sh), g in f.groupby(['point', 'condition', 'shared'], sort=False):
         row = dict(point=p, condition=c, shared=sh, seeds=g.seed.nunique(), together=bool(g.together.any()))
-        for k in ('drift', 'bwt', 'gain', 'over_inherit', 'gap', 'loss', 'transfer', 'memorized'):
+        for k in ('drift', 'drift_all', 'bwt', 'gain', 'over_inherit', 'gap', 'loss', 'transfer', 'memorized'):
             x = g[k].dropna().to_numpy(); lo, hi = t_interval(x) if len(x) > 1 else (np.nan, np.nan)
             row |= {k: x.mean() if len(x) else np.nan, f'{k}_lo': lo, f'{k}_hi': hi}
         rows.append(row)
@@ -270,7 +271,8 @@ def pareto(f: pd.DataFrame, # Rows of `results.frontier`
     fig, axs = plt.subplots(1, s.shared.nunique(), figsize=(WIDTH, 6), layout='constrained', squeeze=False, sharey=True)
     own = {(r.point, r.condition) for r in s.itertuples() if r.together}  # all LoRAs answer: designs of their own, not lines
     designs = [d for d in dict.fromkeys(zip(s.point, s.condition)) if d[1] not in ('joint', 'inherit', 'frozen') or d in own]
-    style = dict(zip(designs, ((m, c) for m in 'osD^vP*X' for c in sns.color_palette('colorblind')[:7])))   # each colour and shape once
+    families = {w: [d for d in designs if d[0].split('-')[0] == w] for w in dict.fromkeys(p.split('-')[0] for p, _ in designs)}   # a shape for the first word, a colour for the rest
+    style = {d: (m, c) for m, ds in zip(itertools.cycle('osD^vP*X'), families.values()) for d, c in zip(ds, itertools.cycle(sns.color_palette('colorblind')))}
     for ax, (sh, g) in zip(axs[0], s.sort_values('shared').groupby('shared')):
         for c, ls, x in (('joint', '-', 1), ('inherit', '--', .72), ('frozen', ':', .34)):  # side by side, for the lines may lie close
             if len(r := g[(g.condition == c) & ~g.together]): ax.axhline(r.gain.iloc[0], c=COLOURS[c], ls=ls, lw=1); ax.annotate(LABELS[c], (x, r.gain.iloc[0]), xycoords=('axes fraction', 'data'), ha='right', va='bottom', fontsize=8)
@@ -278,7 +280,7 @@ def pareto(f: pd.DataFrame, # Rows of `results.frontier`
             for _, r in g[(g.point == d[0]) & (g.condition == d[1])].iterrows():
                 err = lambda k: [[max(r[k] - r[f'{k}_lo'], 0)], [max(r[f'{k}_hi'] - r[k], 0)]] if np.isfinite(r[f'{k}_lo']) else None
                 ax.errorbar(r.drift, r.gain, xerr=err('drift'), yerr=err('gain'), fmt=style[d][0], ms=6, lw=.7, color=style[d][1], label=label(*d))
-        signed_axis(ax, 'x'); ax.axvline(0, c='k', lw=.5); ax.axvline(.5, c='k', lw=.5, ls=':'); ax.set(title=f'shared structure {sh:g}', xlabel='drift of memorized facts (%)'); ax.grid(lw=.2)
+        signed_axis(ax, 'x'); ax.axvline(0, c='k', lw=.5); ax.axvline(.5, c='k', lw=.5, ls=':'); ax.set(title=f'shared structure {sh:g}', xlabel='drift of facts (%)'); ax.grid(lw=.2)
     axs[0, 0].set_ylabel('gain over FROZEN (nats per answer token)')
     handles = {}
     for ax in axs[0]: handles |= dict(zip(*reversed(ax.get_legend_handles_labels())))

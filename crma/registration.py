@@ -134,11 +134,11 @@ def _test(h: Hypothesis, a: np.ndarray, b: np.ndarray|None) -> dict:
     return dict(n=len(a), mean=mean, lo=lo, hi=hi, d=size[0], d_lo=size[1], d_hi=size[2], p=p, sign=h.test == 'equivalent' or (mean < 0) == (h.test == 'less'))
 
 def tested(suite: str) -> pd.DataFrame:
-    "One row per registered hypothesis, `p_holm` adjusted for their number, `supported` if it is below alpha and the sign as stated. ValueError with the objections, if there are any."
+    "One row per registered hypothesis, `p_holm` adjusted for their number, `supported` if it is below alpha and the sign as stated, `opposite` if it is below and the sign is the other. ValueError with the objections, if there are any."
     if o := objections(suite): raise ValueError(f'{suite}: ' + '; '.join(o))
     (alpha, hs), by, rows = registered(suite), runs(suite), []
     for h in hs:
         a, b = values(by, h.measure, h.a), values(by, h.measure, h.b) if h.b else None
-        rows.append(dict(id=h.id, says=h.says, measure=h.measure, unit=UNITS[h.measure]) | _test(h, np.array([a[s] for s in sorted(a)]), b and np.array([b[s] for s in sorted(a)])))
+        rows.append(dict(id=h.id, says=h.says, measure=h.measure, unit='points' if h.b and UNITS[h.measure] == '%' else UNITS[h.measure]) | _test(h, np.array([a[s] for s in sorted(a)]), b and np.array([b[s] for s in sorted(a)])))
     t = pd.DataFrame(rows).assign(p_holm=lambda t: stats.holm(t.p))
-    return t.assign(supported=(t.p_holm < alpha) & t.sign)
+    return t.assign(supported=(t.p_holm < alpha) & t.sign, opposite=(t.p_holm < alpha) & ~t.sign)

@@ -28,7 +28,7 @@ def seed_everything(seed: int) -> int:
     seed = check_seed(seed)
     random.seed(seed); np.random.seed(seed); torch.manual_seed(seed)
     os.environ.setdefault('CUBLAS_WORKSPACE_CONFIG', ':4096:8')
-    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.use_deterministic_algorithms(True, warn_only=True); torch.utils.deterministic.fill_uninitialized_memory = False  # else it writes NaN into every new tensor first
     return seed
 
 # %% ../nbs/lib/01_repro.ipynb #01-repro-007
@@ -60,7 +60,7 @@ def code_hash(*sources: str) -> str:
 
 # %% ../nbs/lib/01_repro.ipynb #01-repro-014
 #: The modules that decide the numbers of a cell; plots and the command line do not.
-NUMERIC_MODULES = 'repro sinkhorn config drift layer model data screen worlds models base metrics methods baselines checkpoint train answers stats harness general evaluation'.split()
+NUMERIC_MODULES = 'repro sinkhorn config drift layer model data screen worlds models base metrics settings methods baselines checkpoint train answers stats harness general evaluation'.split()
 
 def library_hash(modules=NUMERIC_MODULES) -> str:
     "`code_hash` of the library modules that decide a cell's numbers."

@@ -328,7 +328,7 @@ def point(r: dict, points) -> str:
     return first if (first := r['cell']['name'].split('/')[1]) in points else ''
 
 def frontier(results: list, points=()) -> pd.DataFrame: # `points`: names of the suite's points
-    """One row per cell with the same worlds' FROZEN: `drift` of old tasks' memorized facts in %, `bwt` in nats (positive = old tasks improved), `gain` = loss of FROZEN - loss,
+    """One row per cell with the same worlds' FROZEN: `drift` of old tasks' memorized facts and `drift_all` of all their questions in %, `bwt` in nats (positive = old tasks improved), `gain` = loss of FROZEN - loss,
     `over_inherit` = loss of INHERIT - loss, `gap` = gain as a share of JOINT's (all at the end, mean over domains; NaN without the reference); `together`: all LoRAs answer."""
     from crma.metrics import ContinualMatrix
     together = lambda r: r['live'].get('ensemble') is not None
@@ -341,7 +341,7 @@ def frontier(results: list, points=()) -> pd.DataFrame: # `points`: names of the
         if math.isnan(at('frozen')): continue
         loss, one = end(m['all']), c['condition'] == 'joint'
         rows.append(dict(point=point(r, points), condition=c['condition'], together=together(r), shared=where(r)[0], seed=c['seed'], loss=loss, em=_mean(nan_array(m['all']['em'])[-1]),
-            drift=math.nan if one else ContinualMatrix(m['memorized']['loss']).mean_drift(), bwt=math.nan if one else ContinualMatrix(m['all']['loss']).bwt(),
+            drift=math.nan if one else ContinualMatrix(m['memorized']['loss']).mean_drift(), drift_all=math.nan if one else ContinualMatrix(m['all']['loss']).mean_drift(), bwt=math.nan if one else ContinualMatrix(m['all']['loss']).bwt(),
             gain=at('frozen') - loss, over_inherit=at('inherit') - loss, gap=(at('frozen') - loss)/((at('frozen') - at('joint')) or math.nan),
             transfer=end(m['transfer']), memorized=end(m['memorized']), name=c['name']))
     return pd.DataFrame(rows)
