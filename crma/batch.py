@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['RESOURCES', 'ATTEMPTS', 'suite_names', 'load_suite', 'experiment_path', 'notebook_hash', 'base_key', 'inputs', 'Cell',
-           'unready', 'plan', 'as_made', 'state', 'execute', 'run_cell', 'ensure_base', 'run', 'status', 'collect']
+           'plan', 'as_made', 'state', 'execute', 'run_cell', 'ensure_base', 'run', 'status', 'collect']
 
 # %% ../nbs/lib/14_batch.ipynb #14-batch-002
 import contextlib, importlib.util, itertools, json, logging, math, os, re, secrets, shutil, signal, sys, tempfile, threading, time, traceback
@@ -168,7 +168,6 @@ def _cell_name(s: dict, point, model, condition, seed, order, settings) -> str:
 def _pick(what: str, asked, listed: list) -> list:
     "`asked` (None: all listed), each of which must be listed."
     if asked is not None and not asked: raise ValueError(f'no {what} is named: expected some of {", ".join(map(str, listed))}')
-    if asked is not None and not asked: raise ValueError(f'no {what} is named: expected some of {", ".join(map(str, listed))}')
     if bad := [x for x in asked or () if x not in listed]: raise ValueError(f'unknown {what} {bad[0]!r}; there are {", ".join(map(str, listed))}')
     return list(dict.fromkeys(asked)) if asked else list(listed)
 
@@ -212,14 +211,6 @@ def _points(grid: dict) -> list:
     return [dict(zip(grid, p)) for p in itertools.product(*(dict.fromkeys(map(whole, v)) for v in grid.values()))]
 
 # %% ../nbs/lib/14_batch.ipynb #14-batch-020
-def unready(suite: str) -> str:
-    "Why results of a registered suite would not count if it ran now; '' if they would, or nothing is registered."
-    if not load_suite(suite).get('registered'): return ''
-    from crma import registration
-    git = repro.git_state()
-    if git['dirty'] is not False: return 'there are uncommitted changes: results of a registered suite count only from a clean commit'
-    return '' if registration.same_at(git['sha'], suite) else 'its file is not committed as it stands: results count only from a commit that has it'
-
 def plan(suite: str, # A suite in nbs/suites
          conditions=None, seeds=None, models=None, # Subsets; None: all of the suite
          demo: bool=False, # Only the part that `crma demo` runs
@@ -259,7 +250,7 @@ def _recorded(cell: Cell) -> dict:
     return d | dict(key=d.get('cell', {}).get('key')) if isinstance(d, dict) else {}
 
 def as_made(cell: Cell) -> Cell:
-    "The cell with the threads with which its finished result was made: another number of them gives other bits, and is no other cell."
+    "The cell with the threads that its finished result was made with: they are in the key, since they change bits, and whoever does not name them takes what is there."
     made = _recorded(cell).get('parameters', {})
     other = replace(cell, parameters=cell.parameters | {k: made[k] for k in RESOURCES if k in made and k in cell.parameters})
     return other if other.key != cell.key and state(other, quick=True)[0] == 'done' else cell
@@ -271,6 +262,7 @@ def _changed(cell: Cell) -> str:
     diff = [(k, old.get(part, {}).get(k), v) for part, d in new.items() for k, v in d.items() if old.get(part, {}).get(k) != v]
     return '; '.join(f'{k}: {a} -> {b}' if not isinstance(b, dict) else f'{k} changed' for k, a, b in diff) or 'made from other inputs'
 
+# %% ../nbs/lib/14_batch.ipynb #14-batch-027b
 def _stamp(cell: Cell) -> dict:
     "What `done.json` says of a result that was read and found to be this cell's."
     st = (cell.folder/'result.json').stat()

@@ -72,17 +72,18 @@ def _lock_models(cells: list) -> list:
 
 def run(a) -> int:
     "`crma run`."
-    from crma import batch
+    from crma import batch, registration
     from crma.cluster import read_settings
     cells = _plan(a)
     if a.dry_run: return _dry_run(a.suite, cells)
     if _lock_models(cells): cells = _plan(a)  # the revision is part of a cell's key
     if not a.threads and not a.force: cells = [batch.as_made(c) for c in cells]
-    if unready := batch.unready(a.suite): print(f'{a.suite}: {unready}', file=sys.stderr)
+    if unready := registration.unready(a.suite): print(f'{a.suite}: {unready}', file=sys.stderr)
     code = _summary(batch.run(cells, a.workers, a.threads or 1, resume=not a.force, executor=a.executor, settings=read_settings(a.cluster), report_to=a.report_to))
     _print_verdicts([c for c in cells if batch.state(c)[0] == 'done'])
     return code
 
+# %% ../nbs/lib/16_cli.ipynb #16-cli-010
 def status(a) -> int:
     "`crma status`."
     from crma import batch
@@ -95,7 +96,6 @@ def status(a) -> int:
         if not watch: return 0
         time.sleep(a.watch)
 
-# %% ../nbs/lib/16_cli.ipynb #16-cli-010
 def collect(a) -> int:
     "`crma collect`."
     from crma import batch

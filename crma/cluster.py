@@ -161,7 +161,7 @@ def _flat(d: dict, prefix: str='') -> dict:
 _QUIET = {'distributed.worker.profile.enabled': False, 'distributed.admin.tick.interval': '1s', 'distributed.worker.memory.monitor-interval': '1s', 'distributed.admin.system-monitor.interval': '2s'}
 
 @contextlib.contextmanager
-def cluster(workers: int=None, # None: as many as fit here; one job under slurm, one worker per host under ssh
+def cluster(workers: int=None, # None: as many as fit here; one job under slurm, one worker per host under ssh, or per GPU of `ssh.gpus`
             threads: int=1, # CPU threads inside each cell
             executor: str='local', # One of `EXECUTORS`
             settings: dict=None): # What `read_settings` returned

@@ -38,9 +38,9 @@ def work(cell: batch.Cell) -> dict: # steps, batches, trained and evaluated toke
     "Work of one cell; JOINT trains all domains at once, the others one after another; each task ends with the questions of all domains so far and the next."
     p = cell.parameters
     t = [tokens(p, d) for d in domains(p)]; T, batches = len(t), [math.ceil(x[0]/p['batch_size']) for x in t]
-    asked = sum(t[j][2] for i in range(T) for j in range(min(i + 2, T))) + sum(x[2] for x in t)*(5 if 'modular' in cell.condition else 1)
-    modes = 2 if 'modular' in cell.condition or cell.condition == 'naive-crma' else 1
-    passes = modes*T*math.ceil(min(p['answers'], p['holdout_rows'])/8)*p['answer_tokens']   # answers are written a token at a time, eight side by side
+    substrate = 'modular' in cell.condition or cell.condition == 'naive-crma'
+    asked = sum(t[j][2] for i in range(T) for j in range(min(i + 2, T))) + sum(x[2] for x in t)*(5 if substrate else 1)
+    passes = (1 + substrate)*T*math.ceil(min(p['answers'], p['holdout_rows'])/8)*p['answer_tokens']   # answers are written a token at a time, eight side by side
     return dict(passes=passes, steps=p['epochs']*sum(math.ceil(b/p['accumulation']) for b in batches), batches=p['epochs']*sum(batches),
                 trained=p['epochs']*sum(x[1] for x in t), evaluated=asked, known=all(x[3] for x in t))
 

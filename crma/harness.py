@@ -109,7 +109,7 @@ def evaluate(model, # A causal model of transformers or PEFT, or a ContinualMode
     quiet = nullcontext() if progress else redirect_stderr(io.StringIO())
     with _undisturbed(net), quiet, patch('lm_eval.evaluator.add_env_info', lambda r: None):  # its report on the machine takes seconds of subprocesses, and results have their own
         manager = _manager(list(shots), str(include_path) if include_path else None)
-        lm = lm_eval.models.huggingface.HFLM(pretrained=net, tokenizer=tokenizer, batch_size=max(1, min(batch_size, 2**32//(4*1024*net.config.get_text_config().vocab_size))),  # 4 GiB of float32
+        lm = lm_eval.models.huggingface.HFLM(pretrained=net, tokenizer=tokenizer, batch_size=max(1, min(batch_size, 2**32//(4*1024*net.config.get_text_config().vocab_size))),  # 4 GiB of float32 for rows of 1,024 tokens
                                              softmax_dtype='float32')  # in bfloat16 a sum of 50 nats is known to a quarter of a nat
         for k in dict.fromkeys(shots.values()):
             names = [t for t, n in shots.items() if n == k]

@@ -91,7 +91,7 @@ def settings(**kw) -> Settings:
         if k not in known: raise ValueError(f'unknown setting {k!r}: expected one of {", ".join(known)}')
         if v is None and k in ('drift_budget', 'penalty', 'ensemble'): continue
         kind = {int: int, float: (int, float), str: str, bool: bool}.get(known[k], (int, float))
-        if isinstance(v, bool) != (kind is bool) or not isinstance(v, kind): raise ValueError(f'setting {k}={v!r}: expected {known[k]}')
+        if isinstance(v, bool) != (kind is bool) or not isinstance(v, kind): raise ValueError(f"setting {k}={v!r}: expected {getattr(known[k], '__name__', known[k])}")
         if isinstance(v, (int, float)) and (not math.isfinite(v) or v < 0 or (v == 0 and not isinstance(v, bool) and k in COUNTS)):
             raise ValueError(f'setting {k}={v!r}: expected a finite number, positive for counts')
         if k in ('lora_off', 'buffer', 'gate') and v > 1: raise ValueError(f'setting {k}={v!r}: expected a share in [0, 1]')
