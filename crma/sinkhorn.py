@@ -84,15 +84,11 @@ class Round(torch.autograd.Function):
 
 # %% ../nbs/lib/02_sinkhorn.ipynb #02-sinkhorn-013b
 def round_to_doubly_stochastic(m: torch.Tensor, # (..., n, n) non-negative
-                               columns: bool=True, # False: no column exceeds 1, and none will once rows are only scaled down
+                               columns: bool=True, # False: no column exceeds 1
                               ) -> torch.Tensor: # (..., n, n) rows and columns sum to 1 up to float error
-    "Nearest-in-spirit doubly stochastic matrix (Altschuler, Weed, Rigollet 2017, Algorithm 2)."
-    if not columns: return Round.apply(m)
-    m = m/m.sum(-1, keepdim=True).clamp_min(1)
-    m = m/m.sum(-2, keepdim=True).clamp_min(1)
-    row, col = (1 - m.sum(-1, keepdim=True)).clamp_min(0), (1 - m.sum(-2, keepdim=True)).clamp_min(0)
-    missing = row.sum(-2, keepdim=True).clamp_min(m.shape[-1]*torch.finfo(m.dtype).eps)
-    return torch.addcmul(m, row/missing, col)
+    "Nearest-in-spirit doubly stochastic matrix (Altschuler, Weed, Rigollet 2017, Algorithm 2). Differentiable once."
+    if columns: m = m/m.sum(-2, keepdim=True).clamp_min(1)
+    return Round.apply(m)
 
 # %% ../nbs/lib/02_sinkhorn.ipynb #02-sinkhorn-016
 def certificate(m: torch.Tensor, # (..., n, k)
@@ -183,7 +179,7 @@ def doubly_stochastic(logits: torch.Tensor, # (..., *logits_shape(n, constructio
                       construction: str='sinkhorn', # One of CONSTRUCTIONS
                       alpha: torch.Tensor|None=None, # (...,) blend from the identity, in [0, 1]
                      ) -> torch.Tensor: # (..., n, n) float32, or float64 for float64 logits
-    """Matrices with spectral norm at most 1 in float arithmetic (all but `free`), at every finite logit.
+    """Matrices with spectral norm at most 1 in float arithmetic (all but `free`), at every finite logit. Differentiable once where `construction` is 'sinkhorn'.
 
     ValueError if a logit or `alpha` is NaN or infinite, or for a shape, construction or `iters` that is none."""
     _check(logits, iters, construction, alpha)
