@@ -501,16 +501,16 @@ def save_pretrained(self: ContinualModel, folder: Path|str):
     folder = Path(folder)
     if self.model and (self.current or '') + START in self.model.peft_config: raise RuntimeError(f'task {self.current!r} has a decomposed start: call end_task() before saving')
     if self.current and self.bank and self.bank.config.drift_budget is not None: raise RuntimeError(f'task {self.current!r} is open, and a drift budget is counted from the end of a task: call end_task() before saving')
-    def save(model, name, where, part): # PEFT's own filter would put the substrate into the LoRAs' files too
+    def save(model, names, where, part): # PEFT's own filter would put the substrate into the LoRAs' files too
         state = {k: v for k, v in model.state_dict().items() if part in k}
-        model.save_pretrained(folder/where, selected_adapters=[name], state_dict=state, save_embedding_layers=False)  # 'auto' would ask the hub, at no revision, and none is trained
+        model.save_pretrained(folder/where, selected_adapters=names, state_dict=state, save_embedding_layers=False)  # 'auto' would ask the hub, at no revision, and none is trained
         (folder/where/'README.md').unlink(missing_ok=True)  # PEFT's card: it may name the base by a path of this machine
-    if self.substrate: save(self.substrate, self.SUBSTRATE, self.SUBSTRATE, '.crma_')
+    if self.substrate: save(self.substrate, [self.SUBSTRATE], self.SUBSTRATE, '.crma_')
     held = folder/self.SUBSTRATE/'held.safetensors'; held.unlink(missing_ok=True)  # another model's, where the folder is used again
     if self.bank and self.bank.held:
         kept = {what: self.bank.held[what] for what in (*self.bank.parts, 'inputs', 'outputs') if what in self.bank.held}
         save_file({what: v.contiguous() for what, v in kept.items()}, held)
-    for t in self.tasks: save(self.model, t, 'tasks', '.lora_')
+    if self.tasks: save(self.model, list(self.tasks), 'tasks', '.lora_')
     self.adapter.save_pretrained(folder/'adapter')
     paths.write_atomic(folder/'continual.json', json.dumps(dict(version=1, base=self.base_fingerprint, tasks=self.tasks, seed=self.seed,
                                                                 substrate=self.substrate is not None), indent=1))

@@ -35,9 +35,9 @@ def parameter_groups(model, s) -> list[dict]:
     return [dict(params=ps, lr=s.lr*s.lora_plus if lr == 'lr_plus' else getattr(s, lr), name=lr) for lr, ps in groups.items()]
 
 def optimizer(groups: list[dict], s) -> torch.optim.Optimizer:
-    "AdamW in the form that the settings name."
+    "AdamW in the form that the settings name; the plain one is torch's fused kernel, one call per group where its loop takes ten per parameter."
     kw = dict(betas=(.9, .99), weight_decay=s.weight_decay)
-    if s.optimizer == 'adamw': return torch.optim.AdamW(groups, **kw)
+    if s.optimizer == 'adamw': return torch.optim.AdamW(groups, fused=True, **kw)
     try: import bitsandbytes as bnb
     except ImportError: raise ValueError(f'setting optimizer={s.optimizer!r} needs bitsandbytes: pip install bitsandbytes') from None
     return {'adamw-8bit': bnb.optim.AdamW8bit, 'paged-adamw-8bit': bnb.optim.PagedAdamW8bit}[s.optimizer](groups, **kw)
