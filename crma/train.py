@@ -4,15 +4,16 @@
 
 # %% auto #0
 __all__ = ['PARTS', 'SPECTRAL', 'parameter_groups', 'optimizer', 'ZClip', 'SequenceTrainer', 'Log', 'certify', 'watch',
-           'spectral_frame', 'reporting', 'arguments', 'task_steps', 'check_packing', 'train_task', 'question_batch',
-           'evaluate', 'Board', 'record', 'matrices', 'update_share', 'toggle', 'substrate_summary', 'ask_all',
-           'one_task', 'Sequence', 'keep', 'restore', 'measured', 'run_sequence']
+           'spectral_frame', 'reporting', 'arguments', 'task_steps', 'check_packing', 'steady', 'train_task',
+           'question_batch', 'evaluate', 'Board', 'record', 'matrices', 'update_share', 'toggle', 'substrate_summary',
+           'ask_all', 'one_task', 'Sequence', 'keep', 'restore', 'measured', 'run_sequence']
 
 # %% ../nbs/lib/11_train.ipynb #11-train-002
 import math, os, tempfile, time
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 import numpy as np, pandas as pd, torch
 from transformers import Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_callback import PrinterCallback
@@ -76,7 +77,7 @@ class SequenceTrainer(Trainer):
         super().__init__(*args, **kw)
         self.alone = cm.bank is not None and settings.lora_off > 0 and cm.bank.layers[0].crma_read[cm.bank.name].requires_grad
         self.coin = torch.Generator().manual_seed(seed_for(self.args.seed, 'lora_off'))
-        self.zclip = ZClip() if settings.clipping == 'zclip' else None
+        self.zclip, self.trained = ZClip() if settings.clipping == 'zclip' else None, [p for p in self.model.parameters() if p.requires_grad]
 
     def training_step(self, *args, **kw):
         off = self.alone and torch.rand((), generator=self.coin) < self.settings.lora_off
@@ -96,7 +97,7 @@ class SequenceTrainer(Trainer):
 
     def floating_point_ops(self, inputs): return 0  # nobody reads the sum, and it would count the model's parameters anew at every step
 
-    def _clip_grad_norm(self, model): return self.zclip(model.parameters()) if self.zclip else super()._clip_grad_norm(model)
+    def _clip_grad_norm(self, model): return self.zclip(self.trained) if self.zclip else super()._clip_grad_norm(SimpleNamespace(parameters=lambda: self.trained))
 
 # %% ../nbs/lib/11_train.ipynb #11-train-008
 class Log(TrainerCallback):
@@ -176,6 +177,14 @@ def check_packing(model, rows: list, pad_id: int, length: int):
         raise ValueError(f'packing: {getattr(model, "config", model).model_type} lets rows of one sequence see each other: set packing to false')
 
 # %% ../nbs/lib/11_train.ipynb #11-train-task
+@contextmanager
+def steady(model: torch.nn.Module):
+    "In training mode, and `train()` does nothing while that is so: the Trainer calls it at every step, and to walk through the modules of a hundred LoRAs takes longer than the step."
+    def train(mode: bool=True): return model if model.training == mode else type(model).train(model, mode)
+    model.train().train = train
+    try: yield
+    finally: del model.train
+
 def train_task(cm: ContinualModel, rows: list, tokenizer, s, seed: int, log: Log,
                method: Method=None): # Whose hooks run; None: no hooks
     "Train what is trainable in `cm.model` on the encoded `rows`."
@@ -185,7 +194,7 @@ def train_task(cm: ContinualModel, rows: list, tokenizer, s, seed: int, log: Log
         t = SequenceTrainer(model=cm.model, args=arguments(s, seed, steps, d, reporting(log.folder)), train_dataset=rows, settings=s, cm=cm, method=method or Method(s),
                             data_collator=lambda b: pack(b, pad, s.max_length) if s.packing else collate(b, pad), callbacks=[log])
         t.remove_callback(PrinterCallback)
-        t.train()
+        with steady(cm.model): t.train()
     for k in ('forward', '_original_forward', '_is_accelerate_prepared'): cm.model.__dict__.pop(k, None)  # accelerate would keep autocast on in every evaluation to come, and not after a resume
     cm.model.eval()
 
