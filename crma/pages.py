@@ -21,12 +21,12 @@ def minus(text: str) -> str:
     return re.sub(r'\[[^\]]*\]|\S+ … \S+( %)?|\S+ %', lambda m: m[0].replace(' ', '\u00a0'), text)
 
 def ci(x, # Values by seed; NaN: none
-       digits: int=1, sign: str='+') -> str:
+       digits: int=1, sign: str='+', unit: str='') -> str:
     "Mean over the seeds and its 95 % t interval; 0 where nothing moved."
     x = np.asarray(x, dtype=float); x = x[~np.isnan(x)]
-    if not x.any(): return '0' if len(x) else '–'
+    if not x.any(): return f'0{unit}' if len(x) else '–'
     lo, hi = t_interval(x)
-    return f'{x.mean():{sign}.{digits}f}' + (f' [{lo:{sign}.{digits}f}, {hi:{sign}.{digits}f}]' if len(x) > 1 else ' (one seed)')
+    return f'{x.mean():{sign}.{digits}f}' + (f' [{lo:{sign}.{digits}f}, {hi:{sign}.{digits}f}]{unit}' if len(x) > 1 else f'{unit} (one seed)')
 
 # %% ../nbs/lib/15b_pages.ipynb #15b-pages-008
 def style(width: int=68, # rem

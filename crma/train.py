@@ -13,7 +13,6 @@ import math, os, tempfile, time
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 import numpy as np, pandas as pd, torch
 from transformers import Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_callback import PrinterCallback
@@ -77,7 +76,8 @@ class SequenceTrainer(Trainer):
         super().__init__(*args, **kw)
         self.alone = cm.bank is not None and settings.lora_off > 0 and cm.bank.layers[0].crma_read[cm.bank.name].requires_grad
         self.coin = torch.Generator().manual_seed(seed_for(self.args.seed, 'lora_off'))
-        self.zclip, self.trained = ZClip() if settings.clipping == 'zclip' else None, [p for p in self.model.parameters() if p.requires_grad]
+        self.zclip = ZClip() if settings.clipping == 'zclip' else None
+        self.trained = [p for p in self.model.parameters() if p.requires_grad]  # all that has gradients to clip
 
     def training_step(self, *args, **kw):
         off = self.alone and torch.rand((), generator=self.coin) < self.settings.lora_off
@@ -97,7 +97,7 @@ class SequenceTrainer(Trainer):
 
     def floating_point_ops(self, inputs): return 0  # nobody reads the sum, and it would count the model's parameters anew at every step
 
-    def _clip_grad_norm(self, model): return self.zclip(self.trained) if self.zclip else super()._clip_grad_norm(SimpleNamespace(parameters=lambda: self.trained))
+    def _clip_grad_norm(self, model): return self.zclip(self.trained) if self.zclip else self.accelerator.clip_grad_norm_(self.trained, self.args.max_grad_norm)
 
 # %% ../nbs/lib/11_train.ipynb #11-train-008
 class Log(TrainerCallback):
