@@ -50,6 +50,7 @@ def _check_shapes(d: dict, where: str):
         if not isinstance(v, list) or not v: raise ValueError(f'{where}: grid: {k} is {v!r}, expected a list of at least one value')
     for k, v in d.get('points', {}).items():
         if not isinstance(v, dict): raise ValueError(f'{where}: point {k!r} is {v!r}, expected keys and values')
+        if not isinstance(c := v.get('conditions', ['']), list) or not c: raise ValueError(f'{where}: point {k!r}: conditions is {c!r}, expected a list of at least one')
     for o in d.get('orders', []):
         if o is not None and not (isinstance(o, list) and o and all(type(i) is int and i >= 0 for i in o) and len({*o}) == len(o)):
             raise ValueError(f'{where}: order {o!r}: expected null, or a list of different places, the first domain being 0')
@@ -201,7 +202,8 @@ def _check_settings(suite: str, given: dict):
     from crma import screen
     try:
         settings(**{k: given[k] for k in Settings.__dataclass_fields__ if k in given})
-        if given.get('threads', 1) < 1: raise ValueError(f"setting threads={given['threads']!r}: expected at least 1")
+        for k, least in dict(threads=1, answers=0, answer_tokens=1, benchmark_limit=0).items():
+            if type(v := given.get(k, least)) is not int or v < least: raise ValueError(f'setting {k}={v!r}: expected a whole number of at least {least}')
         if given.get('cleaning'): screen.cleaner(*given['cleaning'].split(','))
     except ValueError as e: raise ValueError(f'{suite}.yaml: {e}') from None
 
@@ -216,6 +218,7 @@ def plan(suite: str, # A suite in nbs/suites
          demo: bool=False, # Only the part that `crma demo` runs
          overrides: dict=None, # Other values for some parameters; they become part of the cells' names
          points=None, # Subset of the suite's named points
+         orders=None, # Subset of its orders, by their place in the suite's list, the first being 1
         ) -> list:
     "The cells of a suite, base models together. Whatever is unknown or of the wrong kind raises ValueError before anything runs."
     s = load_suite(suite); d = s['demo'] if demo else {}
@@ -225,12 +228,13 @@ def plan(suite: str, # A suite in nbs/suites
     seeds = _seeds(seeds if seeds is not None else d.get('seeds', s['seeds']))
     named = {k: v for k, v in overrides.items() if k not in RESOURCES}
     grid = _points(s['grid'] | d.get('grid', {}) | {k: [v] for k, v in named.items()})
-    cells = []
+    listed, cells = d.get('orders', s['orders']), []
+    chosen = [listed[i - 1] for i in _pick('order', orders, [*range(1, len(listed) + 1)])]
     for model, point in itertools.product(models, _pick('point', points, [*s['points']]) or [None]):
         if Path(model).is_dir() and not Path(model).is_absolute(): raise ValueError(f'{suite}: model {model!r} is a folder relative to here, and cells run elsewhere: give its whole path')
         needs, own = inputs(s['experiment'], model, s['manifests']), dict(s['points'].get(point, {}))
         some = dict.fromkeys(own.pop('conditions', s['conditions']))
-        for at, order in itertools.product(grid, d.get('orders', s['orders'])):
+        for at, order in itertools.product(grid, chosen):
             at = own | at; shared = s['parameters'] | overrides | at | dict(suite=suite, model=model, order=order)
             _check_settings(suite, shared); _check_domains(suite, shared, s['manifests'])
             for condition, seed in itertools.product([c for c in some if not conditions or c in conditions], seeds):
@@ -290,7 +294,9 @@ def state(cell: Cell, quick: bool=False) -> tuple:
         except (ValueError, OSError) as e: return 'stale', str(e)
         if r['cell']['key'] != cell.key: return 'stale', _changed(cell)
         if not (d := _done(cell)): return 'stale', 'the run stopped before it was checked'
-        return ('done', '') if d.get('sha256') == paths.sha256(f) else ('stale', 'the result changed after it was checked')
+        try: same = d.get('sha256') == paths.sha256(f)
+        except OSError as e: return 'stale', str(e)
+        return ('done', '') if same else ('stale', 'the result changed after it was checked')
     if error.is_file() and _recorded(cell).get('key') not in (None, cell.key): return 'stale', _changed(cell)
     if error.is_file(): return 'failed', (error.read_text().strip().splitlines() or ['no message'])[-1]
     return 'missing', _goes_on(cell)
@@ -331,9 +337,9 @@ def _check_inputs(cell: Cell):
 # %% ../nbs/lib/14_batch.ipynb #14-batch-032
 ATTEMPTS = 5
 
-def _attempt(cell: Cell) -> int:
-    "Note one more start of the cell; returns how many there were since its last checkpoint."
-    f, at = cell.folder/'attempts.json', [cell.key, _goes_on(cell)]
+def _attempt(folder: Path, at: list) -> int:
+    "Note one more start of what runs in a folder; returns how many there were since it got to `at`."
+    f = folder/'attempts.json'
     try: old = json.loads(f.read_text())
     except (OSError, ValueError): old = {}
     n = old['n'] + 1 if old.get('at') == at else 1
@@ -354,14 +360,14 @@ def _error_text(e: BaseException) -> str:
 # %% ../nbs/lib/14_batch.ipynb #14-batch-033
 _LEFTOVERS = ('result.json', 'done.json', 'error.txt', 'run.ipynb', 'failed.ipynb', 'running-*.ipynb', 'spectral.parquet', 'progress.json', 'answers.jsonl', 'benchmarks.json', '.*.tmp')
 
-def _start(cell: Cell, owner: str):
-    "Make a cell's folder ready and its owner known; ValueError if it died too often without getting any further."
-    folder = cell.folder; paths.write_atomic(folder/'owner', owner)
+def _start(cell: Cell):
+    "Make a cell's folder ready for its owner; ValueError if it died too often without getting any further."
+    folder = cell.folder
     for f in (f for name in _LEFTOVERS for f in folder.glob(name)): f.unlink(missing_ok=True)
     shutil.rmtree(folder/'model', ignore_errors=True)
     paths.write_atomic(folder/'cell.json', json.dumps(dict(cell=cell.identity, parameters=cell.parameters, inputs=cell.inputs), indent=1))
     results.progress(folder, 0, 1, 'starting', every=0)
-    if (n := _attempt(cell)) > ATTEMPTS:
+    if (n := _attempt(folder, [cell.key, _goes_on(cell)])) > ATTEMPTS:
         raise ValueError(f'its process died {ATTEMPTS} times ' + (f'and never finished the next task ({_goes_on(cell)})' if _goes_on(cell) else 'before the first task was finished') +
                          ': the system ends one that is out of memory; see log.txt')
     with open(folder/'log.txt', 'a') as log: log.write(f'--- start {n}, {time.strftime("%Y-%m-%d %H:%M:%S")} {_goes_on(cell)}\n')
@@ -396,7 +402,8 @@ def run_cell(cell: Cell, base: str=None, report_to: str=None) -> dict:
         folder.mkdir(parents=True, exist_ok=True)
         if state(cell)[0] == 'done': return said(True)  # Dask asks again for what a lost worker had finished
         if (folder/'stop').exists(): return said(False, stopped=True)
-        _start(cell, owner); mine = True
+        paths.write_atomic(folder/'owner', owner); mine = True
+        _start(cell)
         if base: raise ValueError(base)
         _check_inputs(cell)
         execute(experiment_path(cell.experiment), running, cell.parameters, CRMA_CELL_DIR=str(folder), CRMA_CELL=json.dumps(cell.identity),
@@ -406,9 +413,16 @@ def run_cell(cell: Cell, base: str=None, report_to: str=None) -> dict:
         return said(True)
     except Exception as e:
         if mine and not _owns(folder, owner): running.unlink(missing_ok=True); return said(False, 'another process runs this cell now')
-        text = _end(cell, running, e)
+        if mine: text = _end(cell, running, e)
+        else: text = _refused(cell, e)
         if not isinstance(e, (papermill.exceptions.PapermillExecutionError, ValueError, OSError)): raise
         return said(False, text, _asked_to_stop(e))
+
+def _refused(cell: Cell, e: Exception) -> str:
+    "Note why a cell was not begun, and touch nothing else: what lies there is another's. Returns the last line."
+    text = _error_text(e)
+    with contextlib.suppress(OSError): paths.write_atomic(cell.folder/'error.txt', text)
+    return text.strip().splitlines()[-1]
 
 def _owns(folder: Path, owner: str) -> bool:
     "Whether a cell's folder still names this owner."
@@ -490,10 +504,12 @@ def ensure_base(model: str) -> str:
     folder = _base_folder(model)
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        if _attempt(folder, [model]) > ATTEMPTS: raise RuntimeError(f'its process died {ATTEMPTS} times in training: the system ends one that is out of memory')
         base.ensure(model, lambda step, steps, loss: results.progress(folder, step, steps, f'loss {loss:.2f}')); return ''
     except Exception as e: return f'base model {model}: {_error_text(e).splitlines()[-1]}'
     finally:
-        with contextlib.suppress(OSError): (folder/'progress.json').unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            for f in ('progress.json', 'attempts.json'): (folder/f).unlink(missing_ok=True)
 
 def _submit(client, cells: list, report_to: str=None) -> tuple:
     "Futures of the base models and of the cells. `run_cell` limits how often a cell starts again, by its progress; Dask would count over the whole run."
@@ -600,7 +616,7 @@ def status(suite: str, **subset) -> pd.DataFrame:
         rows.append(dict(name=c.name, state=s, reason=why))
     return pd.DataFrame(rows, columns=['name', 'state', 'reason'])
 
-def collect(suite: str, every: int=None) -> tuple:
-    "Copy the done cells of a suite to `results/`; returns the written paths and the status rows of the cells left out."
-    t = status(suite); done = t[t.state == 'done'].name.tolist()
+def collect(suite: str, every: int=None, **subset) -> tuple:
+    "Copy the done cells of a suite to `results/`; returns the written paths and the status rows of the cells left out. `subset` as in `plan`."
+    t = status(suite, **subset); done = t[t.state == 'done'].name.tolist()
     return (results.collect(suite, done, every) if done else []), t[t.state != 'done']

@@ -75,9 +75,9 @@ def clear(folder: Path, pattern: str='*checkpoint-*'):
 def _number(at: Path) -> int: return int(n) if (n := at.name.rpartition('-')[2]).isdigit() else -1
 
 def _read(at: Path, key: str, made: dict) -> Checkpoint:
-    "The checkpoint in folder `at`; ValueError if it is of another cell or damaged."
+    "The checkpoint in folder `at`; ValueError if it is of another cell or damaged, OSError if the system does not give it."
     try: c = json.loads((at/'checkpoint.json').read_text())
-    except (OSError, ValueError) as e: raise ValueError(f'checkpoint.json cannot be read ({type(e).__name__})') from None
+    except (FileNotFoundError, ValueError) as e: raise ValueError(f'checkpoint.json cannot be read ({type(e).__name__})') from None
     if not isinstance(c, dict) or c.get('version') != VERSION: raise ValueError('it was written by another version')
     if c['key'] != key: raise ValueError('code, data or parameters changed since')
     if diff := [k for k in made.keys() | c['made'].keys() if made.get(k) != c['made'].get(k)]: raise ValueError(f'it was made with another {", ".join(sorted(diff))}')
@@ -94,7 +94,7 @@ def last(folder: Path, key: str) -> int|None:
         if c.get('key') == key: return c['task']
 
 def load(folder: Path, key: str, made: dict) -> Checkpoint|None:
-    "The newest whole checkpoint of this key; others are deleted, and a line says why. The random generators are the caller's: `set_rng_states`."
+    "The newest whole checkpoint of this key; others are deleted, and a line says why; an OSError in reading deletes none. The random generators are the caller's: `set_rng_states`."
     clear(folder, '.checkpoint-*')  # what a killed process had begun
     for at in sorted(Path(folder).glob('checkpoint-*'), key=_number, reverse=True):
         try: return _read(at, key, made)

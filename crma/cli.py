@@ -31,12 +31,16 @@ def _here(path) -> str:
     return min(os.path.relpath(path), str(path), key=len)
 
 # %% ../nbs/lib/16_cli.ipynb #16-cli-008
+def _subset(a) -> dict:
+    "Which cells of the suite the arguments name, as `batch.plan` takes it."
+    return dict(conditions=a.conditions, seeds=a.seeds, models=a.models, points=a.points, orders=a.orders, overrides=_settings(a.set))
+
 def _plan(a) -> list:
-    "The cells that the arguments name."
+    "The cells of a run."
     from crma import batch
-    overrides = _settings(a.set)
-    if a.threads and 'threads' in batch.load_suite(a.suite)['parameters']: overrides['threads'] = a.threads
-    return batch.plan(a.suite, a.conditions, a.seeds, a.models, a.demo, overrides, a.points)
+    named = _subset(a)
+    if a.threads and 'threads' in batch.load_suite(a.suite)['parameters']: named['overrides']['threads'] = a.threads
+    return batch.plan(a.suite, demo=a.demo, **named)
 
 def _summary(s: dict) -> int:
     "Print what a run did; returns the exit code."
@@ -89,7 +93,7 @@ def status(a) -> int:
     from crma import batch
     from crma.cluster import is_run
     while True:
-        t = batch.status(a.suite); watch = a.watch and ((t.state == 'running').any() or is_run(a.suite))
+        t = batch.status(a.suite, **_subset(a)); watch = a.watch and ((t.state == 'running').any() or is_run(a.suite))
         shown = t[t.state != 'done'] if a.watch else t
         text = '\n'.join([_table(shown.to_dict('records'), ('name', 'state', 'reason')), '  '.join(f'{n} {s}' for s, n in t.state.value_counts().items())])
         print(('\x1b[2J\x1b[H' if a.watch and sys.stdout.isatty() else '') + text, flush=True)
@@ -99,7 +103,7 @@ def status(a) -> int:
 def collect(a) -> int:
     "`crma collect`."
     from crma import batch
-    written, left = batch.collect(a.suite, a.every)
+    written, left = batch.collect(a.suite, a.every, **_subset(a))
     print(f'{len(written)} files written to {_here(paths.results(a.suite))}')
     if len(left): print(f'{len(left)} cells left out:\n' + _table(left.to_dict('records'), ('name', 'state', 'reason')))
     return 0
@@ -339,10 +343,13 @@ def _count(text: str) -> int:
 
 _WORKERS = ('--workers', dict(type=_count, metavar='N', help='cells at the same time (default: one per GPU, else cores / threads)'))
 _SUITE = ('suite', dict(metavar='SUITE', help='a suite in nbs/suites, such as fictional'))
-_RUN = (_SUITE, ('--points', dict(type=_words, metavar='A,B', help='only these named points of the suite')), ('--conditions', dict(type=_words, metavar='A,B', help='only these conditions, such as naive,modular')),
-        ('--models', dict(type=_words, metavar='A,B', help='only these base models')),
-        ('--seeds', dict(type=_numbers, metavar='0,42', help='these seeds instead of the suite\'s')),
-        ('--set', dict(action='append', metavar='PARAMETER=VALUE', help='another value for one parameter (may be repeated)')), _WORKERS,
+#: What names cells: the same words for `run`, `status` and `collect`.
+_CELLS = (_SUITE, ('--points', dict(type=_words, metavar='A,B', help='only these named points of the suite')), ('--conditions', dict(type=_words, metavar='A,B', help='only these conditions, such as naive,modular')),
+          ('--models', dict(type=_words, metavar='A,B', help='only these base models')),
+          ('--orders', dict(type=_numbers, metavar='1,2', help='only these orders of the suite\'s list, counted from 1')),
+          ('--seeds', dict(type=_numbers, metavar='0,42', help='these seeds instead of the suite\'s')),
+          ('--set', dict(action='append', metavar='PARAMETER=VALUE', help='another value for one parameter (may be repeated)')))
+_RUN = (*_CELLS, _WORKERS,
         ('--threads', dict(type=_count, metavar='N', help='CPU threads inside each cell (default 1)')),
         ('--executor', dict(choices=('local', 'ssh', 'slurm'), default='local', help='where cells run (default: this machine)')),
         ('--cluster', dict(metavar='FILE', help='cluster settings in the form of dask-jobqueue, for ssh and slurm')),
@@ -358,11 +365,11 @@ def parser() -> argparse.ArgumentParser:
     sub = p.add_subparsers(metavar='COMMAND', title='commands')
     _command(sub, 'demo', demo, 'run the demo part of all suites, print the verdicts, write the report', _WORKERS)
     _command(sub, 'run', run, 'run the cells of a suite that are not done', *_RUN)
-    _command(sub, 'status', status, 'list the cells of a suite: done, running, failed, stale or missing, and why', _SUITE,
+    _command(sub, 'status', status, 'list the cells of a suite: done, running, failed, stale or missing, and why', *_CELLS,
              ('--watch', dict(type=_count, nargs='?', const=2, metavar='S', help='every S seconds (default 2) what is not done yet, as long as something runs')))
     _command(sub, 'report', report, 'run a report notebook and export it as one HTML file', ('name', dict(metavar='NAME', nargs='?', default='headline', help='a report (default headline), or a suite')),
              ('--source', dict(choices=('results', 'runs'), default='results', help='committed results (default) or what ran here')))
-    _command(sub, 'collect', collect, 'copy the finished cells that a suite names from runs/ to results/, to be committed; not those run with other --seeds or --set', _SUITE,
+    _command(sub, 'collect', collect, 'copy finished cells from runs/ to results/, to be committed', *_CELLS,
              ('--every', dict(type=_count, metavar='K', help='keep every K-th step of the spectral logs (default: as many as fit 1 MB)')))
     _command(sub, 'data', data, 'list, fetch or verify the data sets, pin them anew, or report what is wrong with their rows', ('action', dict(choices=('list', 'fetch', 'verify', 'lock', 'report'))),
              ('names', dict(nargs='*', metavar='NAME', help='only these (default: all; lock wants a name); report takes NAME/PART too')), ('--rows', dict(action='store_true', help='report: list the rows by id')))

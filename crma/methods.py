@@ -155,7 +155,7 @@ class Ensemble:
         self.config = getattr(cm.model, 'config', None)   # questions are batched by its vocabulary
         if self.s.nearness:
             apart = {k: method.near[k] - m for k, m in self.means.items()}
-            self.scale = torch.cat([*apart.values()]).std(0).clamp_min(1e-6); self.near = {k: x/self.scale for k, x in apart.items()}
+            self.scale = torch.cat([apart[k] for k in cm.tasks]).std(0).clamp_min(1e-6); self.near = {k: x/self.scale for k, x in apart.items()}
     def parameters(self): return self.cm.model.parameters()
     def eval(self): self.cm.model.eval(); return self
 

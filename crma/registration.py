@@ -9,6 +9,7 @@ __all__ = ['MEASURES', 'UNITS', 'TESTS', 'Hypothesis', 'registered', 'same_at', 
 # %% ../nbs/lib/14d_registration.ipynb #14d-registration-002
 import subprocess
 from dataclasses import dataclass, fields
+from math import comb
 import numpy as np, pandas as pd, yaml
 from . import batch, paths, repro, results, stats
 from .metrics import ContinualMatrix
@@ -46,6 +47,7 @@ def _hypothesis(d: dict, designs, where: str) -> Hypothesis:
         if (x := d.get(k, '')) not in ok: raise ValueError(f'{where}: {k} is {x!r}, expected one of {", ".join(map(repr, ok))}')
     h = Hypothesis(**d)
     if (h.test == 'equivalent') != (h.margin > 0): raise ValueError(f'{where}: margin is {h.margin}: equivalent needs one above 0, the other tests have none')
+    if h.test == 'equivalent' and h.b and not h.paired: raise ValueError(f'{where}: paired is false: equivalent tests the differences of pairs')
     if not h.b and h.test != 'equivalent': raise ValueError(f"{where}: 'b' is missing: {h.test} than what?")
     return h
 
@@ -60,6 +62,10 @@ def registered(suite: str) -> tuple: # (alpha, hypotheses)
     designs = list(dict.fromkeys(f'{p}/{c}' for p, d in s['points'].items() for c in d.get('conditions', s['conditions']))) or s['conditions']
     hs = [_hypothesis(d, designs, file) for d in own.get('hypotheses') or []]
     if not hs or len({h.id for h in hs}) < len(hs): raise ValueError(f'{file}: registered: expected hypotheses, each with its own id, found {[h.id for h in hs]}')
+    k = len(s['seeds'])
+    for h in hs:
+        if h.test != 'equivalent' and (c := 2**k if h.paired else comb(2*k, k)) > stats.MAX_ASSIGNMENTS:
+            raise ValueError(f'{file}: registered: hypothesis {h.id}: {k} seeds give {c:,} assignments, more than the {stats.MAX_ASSIGNMENTS:,} of an exact permutation test: take fewer seeds')
     return alpha, hs
 
 # %% ../nbs/lib/14d_registration.ipynb #14d-registration-014
