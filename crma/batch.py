@@ -284,19 +284,18 @@ def _goes_on(cell: Cell) -> str:
     return '' if at is None else f'goes on after task {at + 1}'
 
 def state(cell: Cell, quick: bool=False) -> tuple:
-    "`(state, reason)`: done, stale, failed or missing. `quick` believes `done.json` as long as the result's size and time are those it names."
+    "`(state, reason)`: done, stale, failed or missing; or unreadable, where a result lies that the system does not give. `quick` believes `done.json` as long as the result's size and time are those it names."
     f, error = cell.folder/'result.json', cell.folder/'error.txt'
     if quick:
         with contextlib.suppress(OSError):
             if _stamp(cell).items() <= _done(cell).items(): return 'done', ''
     if f.is_file():
-        try: r = results.read(f)
-        except (ValueError, OSError) as e: return 'stale', str(e)
+        try: r, sha256 = results.read(f), paths.sha256(f)
+        except ValueError as e: return 'stale', str(e)
+        except OSError as e: return 'unreadable', str(e)
         if r['cell']['key'] != cell.key: return 'stale', _changed(cell)
         if not (d := _done(cell)): return 'stale', 'the run stopped before it was checked'
-        try: same = d.get('sha256') == paths.sha256(f)
-        except OSError as e: return 'stale', str(e)
-        return ('done', '') if same else ('stale', 'the result changed after it was checked')
+        return ('done', '') if d.get('sha256') == sha256 else ('stale', 'the result changed after it was checked')
     if error.is_file() and _recorded(cell).get('key') not in (None, cell.key): return 'stale', _changed(cell)
     if error.is_file(): return 'failed', (error.read_text().strip().splitlines() or ['no message'])[-1]
     return 'missing', _goes_on(cell)
@@ -400,7 +399,9 @@ def run_cell(cell: Cell, base: str=None, report_to: str=None) -> dict:
     said = lambda ok, error='', stopped=False: dict(name=cell.name, ok=ok, stopped=stopped, seconds=time.time() - t, error=error)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        if state(cell)[0] == 'done': return said(True)  # Dask asks again for what a lost worker had finished
+        at, why = state(cell)
+        if at == 'done': return said(True)  # Dask asks again for what a lost worker had finished
+        if at == 'unreadable': raise OSError(why)
         if (folder/'stop').exists(): return said(False, stopped=True)
         paths.write_atomic(folder/'owner', owner); mine = True
         _start(cell)
@@ -413,8 +414,7 @@ def run_cell(cell: Cell, base: str=None, report_to: str=None) -> dict:
         return said(True)
     except Exception as e:
         if mine and not _owns(folder, owner): running.unlink(missing_ok=True); return said(False, 'another process runs this cell now')
-        if mine: text = _end(cell, running, e)
-        else: text = _refused(cell, e)
+        text = _end(cell, running, e) if mine else _refused(cell, e)
         if not isinstance(e, (papermill.exceptions.PapermillExecutionError, ValueError, OSError)): raise
         return said(False, text, _asked_to_stop(e))
 
