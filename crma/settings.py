@@ -22,6 +22,7 @@ class TrainSettings:
     lr_gate: float = 5e-3            # gate
     lr_later: float = 1.             # factor of lr after the first task
     lora_off: float = 0.             # share of batches that train the substrate alone, the LoRA switched off
+    lora_off_later: float = 1.       # factor of lora_off after the first task
     warmup: float = .05              # share of the steps
     weight_decay: float = 0.
     grad_clip: float = 1.            # norm, where clipping is 'norm'; 0: none
@@ -94,7 +95,7 @@ def settings(**kw) -> Settings:
         if isinstance(v, bool) != (kind is bool) or not isinstance(v, kind): raise ValueError(f"setting {k}={v!r}: expected {getattr(known[k], '__name__', known[k])}")
         if isinstance(v, (int, float)) and (not math.isfinite(v) or v < 0 or (v == 0 and not isinstance(v, bool) and k in COUNTS)):
             raise ValueError(f'setting {k}={v!r}: expected a finite number, positive for counts')
-        if k in ('lora_off', 'buffer', 'gate') and v > 1: raise ValueError(f'setting {k}={v!r}: expected a share in [0, 1]')
+        if k in ('lora_off', 'lora_off_later', 'buffer', 'gate') and v > 1: raise ValueError(f'setting {k}={v!r}: expected a share in [0, 1]')
         if isinstance(v, str): _check_choice(k, v)
     if (k := next((k for k in ('nearness', 'familiarity') if kw.get(k)), None)) and kw.get('ensemble') is None: raise ValueError(f"setting {k}={kw[k]}: it weighs the LoRAs of an ensemble: set ensemble, to 0 if the domain's own has no advantage")
     s = Settings(**kw); logits_shape(s.n_streams, s.construction)

@@ -307,7 +307,7 @@ def ask_all(cm, method, board, i: int, upto: int):
 def one_task(cm, method: Method, board: Board, tokenizer, t: int, seed: int, log: Log) -> dict:
     "Task t: open, train, close; returns trainable counts and seconds."
     start, s, domains = time.time(), method.s, board.domains
-    if t: s = replace(s, lr=s.lr*s.lr_later)
+    if t: s = replace(s, lr=s.lr*s.lr_later, lora_off=s.lora_off*s.lora_off_later)
     method.begin_task(cm, t, domains); log.task = t
     rows = tokenize(method.rows(t, domains), tokenizer, s.max_length, s.between); k = question_batch(cm.model, rows)
     batches = [collate(rows[i:i+k], tokenizer.pad_token_id) for i in range(0, len(rows), k)]
