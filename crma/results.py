@@ -329,10 +329,10 @@ def point(r: dict, points) -> str:
 
 def frontier(results: list, points=()) -> pd.DataFrame: # `points`: names of the suite's points
     """One row per cell with the same worlds' FROZEN: `drift` of old tasks' memorized facts and `drift_all` of all their questions in %, `bwt` in nats (positive = old tasks improved), `gain` = loss of FROZEN - loss,
-    `over_inherit` = loss of INHERIT - loss, `gap` = gain as a share of JOINT's (all at the end, mean over domains; NaN without the reference); `together`: all LoRAs answer."""
+    `over_inherit` = loss of INHERIT - loss, `gap` = gain as a share of JOINT's (all at the end, mean over domains; NaN without the reference), `less` = loss less that of FROZEN in %; `together`: all LoRAs answer. NaN for a kind of question that was not asked."""
     from crma.metrics import ContinualMatrix
     together = lambda r: r['live'].get('ensemble') is not None
-    end = lambda m: _mean(nan_array(m['loss'])[-1])
+    end, moved = (lambda m: _mean(nan_array(m['loss'])[-1]) if m else math.nan), (lambda m, one: ContinualMatrix(m['loss']).mean_drift() if m and not one else math.nan)
     where = lambda r: (r['cell']['settings'].get('shared_structure'), r['cell']['seed'], str(r['cell']['order']), r['cell']['model'])
     ref = {(r['cell']['condition'], *where(r)): end(r['matrices']['all']) for r in results if r['cell']['condition'] in ('frozen', 'inherit', 'joint') and not together(r)}
     rows = []
@@ -341,9 +341,9 @@ def frontier(results: list, points=()) -> pd.DataFrame: # `points`: names of the
         if math.isnan(at('frozen')): continue
         loss, one = end(m['all']), c['condition'] == 'joint'
         rows.append(dict(point=point(r, points), condition=c['condition'], together=together(r), shared=where(r)[0], seed=c['seed'], loss=loss, em=_mean(nan_array(m['all']['em'])[-1]),
-            drift=math.nan if one else ContinualMatrix(m['memorized']['loss']).mean_drift(), drift_all=math.nan if one else ContinualMatrix(m['all']['loss']).mean_drift(), bwt=math.nan if one else ContinualMatrix(m['all']['loss']).bwt(),
-            gain=at('frozen') - loss, over_inherit=at('inherit') - loss, gap=(at('frozen') - loss)/((at('frozen') - at('joint')) or math.nan),
-            transfer=end(m['transfer']), memorized=end(m['memorized']), name=c['name']))
+            drift=moved(m.get('memorized'), one), drift_all=moved(m['all'], one), bwt=math.nan if one else ContinualMatrix(m['all']['loss']).bwt(),
+            gain=at('frozen') - loss, less=100*(loss/at('frozen') - 1), over_inherit=at('inherit') - loss, gap=(at('frozen') - loss)/((at('frozen') - at('joint')) or math.nan),
+            transfer=end(m.get('transfer')), memorized=end(m.get('memorized')), name=c['name']))
     return pd.DataFrame(rows)
 
 # %% ../nbs/lib/13_results.ipynb #13-results-048
