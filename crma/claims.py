@@ -303,6 +303,7 @@ def check(c: dict) -> dict:
     for k, known in _KEYS.items():
         if k in t and t[k] not in known: raise ValueError(f"{where}: {k} {t[k]!r}: expected one of {', '.join(known)}")
     if t and 'illposed' not in t and ('within' in t) == ('effect' in t): raise ValueError(f"{where}: expected either within or effect, found {', '.join(t)}")
+    if bad := [p for p in t.get('panels', []) if isinstance(p, list) and not (3 <= len(p) <= 4 and isinstance(p[-1], list) == (len(p) == 4))]: raise ValueError(f'{where}: panel {bad[0]}: expected [panel, of, against], or these and a list of its own controls')
     if bad := [s for s in c['see'] if not paths.inside(paths.nbs(), s).is_file()]: raise ValueError(f'{where}: see {bad[0]!r}: no such notebook below nbs')
     return c
 
@@ -313,20 +314,23 @@ def claims() -> list:
     return out
 
 # %% ../nbs/lib/21_claims.ipynb #21-claims-041
-def _panels(c: dict) -> list: # (panel, of, against)
-    "Where a claim's statistic is asked, and on real models wherever results are committed."
+def _panels(c: dict) -> list: # (panel, of, against, controls)
+    "Where a claim's statistic is asked, and on real models wherever results are committed. A panel may name controls of its own; else it has the claim's, those that name a point if it does."
     t, suite = c['test'], (c['gpu'] or {}).get('suite')
     real = [f'{suite}@{m}' for m in dict.fromkeys(r['cell']['model'] for r in _suite(suite))] if suite else []
-    return [(*p,) if isinstance(p, list) else (p, t['of'], t.get('against')) for p in t.get('panels', []) + real]
+    own = lambda of: [k for k in t.get('controls', []) if (':' in k) == (':' in of)]
+    return [(*p, own(p[1]))[:4] if isinstance(p, list) else (p, t['of'], t.get('against'), own(t['of'])) for p in t.get('panels', []) + real]
 
 def gathered(c: dict) -> tuple: # (evidence, {control: evidence})
     "The evidence on a claim and on its controls, each row with its answer."
     t = c['test'] or {}; rule = dict(within=[number(x) for x in t['within']]) if 'within' in t else dict(effect=number(t['effect'])) if 'effect' in t else None
     nan = lambda x: math.nan if x is None else x
     def judged(rows): return [e | dict(answer=answer(nan(e['lo']), nan(e['hi']), **rule)) for e in rows]
-    def ask(panel, of, against): return measured(panel, t['statistic'], of, against, t.get('spread', 't')) if 'statistic' in t else []
-    main = [e for p in _panels(c) for e in ask(*p)] if 'statistic' in t else []
-    controls = {k: judged([e | dict(where=place(p, of)) for p, of, against in _panels(c) if (':' in of) == (':' in k) for e in ask(p, k, against)]) for k in t.get('controls', [])}  # beside what they control
+    def ask(panel, of, against): return measured(panel, t['statistic'], of, against, t.get('spread', 't'))
+    main, controls = [], {k: [] for k in t.get('controls', [])}
+    for panel, of, against, ks in _panels(c) if 'statistic' in t else []:
+        main += ask(panel, of, against)
+        for k in ks: controls.setdefault(k, []).extend(judged([e | dict(where=place(panel, of)) for e in ask(panel, k, against)]))   # beside what it controls
     return judged(main + (EVIDENCE[t['evidence']]() if 'evidence' in t else [])), controls
 
 # %% ../nbs/lib/21_claims.ipynb #21-claims-043
