@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['PART', 'VERDICTS', 'ASKED', 'STATISTICS', 'PAPER', 'EVIDENCE', 'ILLPOSED', 'FACTS', 'answer', 'verdict', 'cells',
            'drift', 'worst', 'spared', 'nearer', 'spared_facts', 'lost', 'transfer', 'transfer_em', 'gain', 'first',
-           'ahead', 'recalled', 'outscored', 'ability', 'start', 'toggled', 'norm', 'above', 'lipschitz', 'evidence',
-           'source', 'place', 'measured', 'made', 'load', 'norms', 'kept_per_task', 'routed', 'retrieved',
+           'ahead', 'recalled', 'outscored', 'ability', 'start', 'toggled', 'norm', 'above', 'lipschitz', 'crossed',
+           'evidence', 'source', 'place', 'measured', 'made', 'load', 'norms', 'kept_per_task', 'routed', 'retrieved',
            'paper_gain_less_drift', 'paper_frozen_drift', 'paper_domains', 'paper_first', 'paper_end', 'gap',
            'paper_arithmetic', 'paper_pairs', 'paper_grading', 'paper_sizes', 'smallest_p', 'floor', 'indifferent',
            'blind', 'number', 'check', 'claims', 'gathered', 'command', 'judge', 'status', 'gaps', 'ledger', 'text',
@@ -115,10 +115,15 @@ def toggled(r, ref=None):
 def norm(r, ref=None): "Greatest norm of M at any logged step."; return r['substrate']['norm_max']
 def above(r, ref=None): "By how much the norm of M exceeds 1 in its worst phase."; return max(p['norm_max'] for p in r['substrate']['per_task']) - 1
 def lipschitz(r, ref=None): "Greatest Lipschitz constant of a block, its residual included, at any logged step."; return r['substrate']['lipschitz_max']
+def crossed(r, ref=None):
+    "By how many points more than by chance is answered about what only another form taught; None where there are no forms (`worlds.forms`)."
+    from .worlds import DISTRICTS, FORMS
+    if not {*FORMS} <= r['matrices'].keys(): return None
+    return 100*(np.mean([r['matrices'][k]['em'][-1][j] for j, f in enumerate(r['domains']) for k in FORMS if k != f]) - 1/len(DISTRICTS))
 
 # %% ../nbs/lib/21_claims.ipynb #21-claims-020
 STATISTICS = {f.__name__: (f, unit) for f, unit in ((drift, '%'), (worst, '%'), (spared, 'points'), (nearer, 'points'), (spared_facts, 'points'), (lost, 'exact match'), (transfer, 'nats'), (transfer_em, 'exact match'), (gain, '%'),
-              (first, '%'), (ahead, 'exact match'), (recalled, 'share'), (outscored, 'exact match'), (ability, 'points'), (start, 'nats'), (toggled, 'points'), (norm, ''), (above, ''), (lipschitz, ''))}
+              (first, '%'), (ahead, 'exact match'), (recalled, 'share'), (outscored, 'exact match'), (crossed, 'points'), (ability, 'points'), (start, 'nats'), (toggled, 'points'), (norm, ''), (above, ''), (lipschitz, ''))}
 
 def evidence(where: str, values, # One value per seed or run
              unit='', source='', of='', spread='t', # 't' or 'range'

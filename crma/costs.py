@@ -20,8 +20,8 @@ def domains(p: dict) -> list:
 
 @cache
 def _lengths(domain: str, rows: int, holdout: int, world: str) -> tuple|None:
-    "Characters of the training rows and of the questions of a domain, of a generated one where `world` names its size; None if its data are not here."
-    if world: d = worlds.fictional(size=worlds.world_size(world), slugs=[domain])[0]
+    "Characters of the training rows and of the questions of a domain, of a generated one (`kind:slug`) where `world` names its size; None if its data are not here."
+    if world: d, = worlds.generated(domain, world=world)
     elif not data.available(domain.split('/')[0]): return None
     else: d = data.load(domain, train=rows, holdout=holdout)
     return tuple([len(e.prompt) + len(e.response) for e in part] for part in (d.train, d.holdout + d.canaries))
@@ -29,7 +29,8 @@ def _lengths(domain: str, rows: int, holdout: int, world: str) -> tuple|None:
 def tokens(p: dict, domain: str) -> tuple: # (training rows, their tokens, tokens of one evaluation, known)
     "Estimated size of one domain under a cell's parameters."
     n, asked = p['train_rows'], p['holdout_rows']
-    found = _lengths(domain, n, asked, p['world'] if worlds.chosen(p['domains']) else '')
+    made = worlds.chosen(p['domains'])
+    found = _lengths(f"{p['domains'].partition(':')[0]}:{domain}" if made else domain, n, asked, p['world'] if made else '')
     if not found: return n, n*p['max_length'], asked*p['max_length'], False
     return len(found[0]), *(sum(min(math.ceil(c/CHARACTERS), p['max_length']) for c in part) for part in found), True
 

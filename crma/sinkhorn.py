@@ -29,24 +29,24 @@ class Scaled(torch.autograd.Function):
     def forward(ctx, z, iters):
         with torch.autocast(z.device.type, enabled=False):
             k = z.clamp(-15, 15).exp_()
-            into = k.mT.contiguous(), k                              # row vectors x: x K^T = (K x)^T, x K = (K^T x)^T
+            into = k.mT, k                                           # row vectors x: x K^T = (K x)^T, x K = (K^T x)^T
             x = [k.new_ones(len(k), 1, k.shape[-1])]                 # v_0 = 1, u_1, v_1, ..., u_K, v_K
             for i in range(2*iters): x.append(torch.bmm(x[-1], into[i % 2]).reciprocal_())
             m = (k*x[-2].mT).mul_(x[-1])
-        ctx.save_for_backward(z, k, into[0], m, *x)
+        ctx.save_for_backward(z, k, m, *x)
         return m
 
     @staticmethod
     @once_differentiable
     def backward(ctx, g):
-        z, k, kt, m, *x = ctx.saved_tensors
+        z, k, m, *x = ctx.saved_tensors
         with torch.autocast(z.device.type, enabled=False):
             g, e = g*m, [None]*(len(x) - 1)                          # e: gradients at the products, each iterate is 1/(product)
             du, d = g.sum(-1)[:, None]/x[-2], g.sum(-2, keepdim=True)/x[-1]  # gradients at u_K and v_K
             for i in reversed(range(len(e))):
                 e[i] = (d*x[i+1]).mul_(x[i+1]).neg_()
-                if i == len(e) - 1: d = torch.baddbmm(du, e[i], kt)
-                elif i: d = torch.bmm(e[i], kt if i % 2 else k)
+                if i == len(e) - 1: d = torch.baddbmm(du, e[i], k.mT)
+                elif i: d = torch.bmm(e[i], k.mT if i % 2 else k)
             rows, cols = torch.cat((*e[::2], *x[1::2]), 1), torch.cat((*x[:-1:2], *e[1::2]), 1)  # u-steps give e v^T, v-steps u e^T
             return torch.ops.aten.hardtanh_backward(g.addcmul_(k, torch.bmm(rows.mT, cols)), z, -15, 15), None
 

@@ -4,11 +4,12 @@
 
 # %% auto #0
 __all__ = ['SYLLABLES', 'NAMES', 'CLASSES', 'RULE_PROPS', 'FACT_PROPS', 'VALUES', 'PHRASINGS', 'CODE', 'TITLES', 'PLACES',
-           'FIELDS', 'SPECIAL', 'GENERIC_SEED', 'SIZES', 'vocabulary', 'tokenizer', 'titles', 'WorldSize', 'world_size',
-           'Names', 'rule_table', 'make_world', 'fictional', 'chosen', 'generic_worlds']
+           'FIELDS', 'SPECIAL', 'GENERIC_SEED', 'SIZES', 'FORMS', 'DISTRICTS', 'SIGHTS', 'FORM_ROWS', 'vocabulary',
+           'tokenizer', 'titles', 'WorldSize', 'world_size', 'Names', 'rule_table', 'make_world', 'fictional', 'chosen',
+           'forms', 'generated', 'generic_worlds']
 
 # %% ../nbs/lib/07_worlds.ipynb #07-worlds-002
-import itertools
+import itertools, math
 from dataclasses import dataclass
 from functools import cache
 import numpy as np
@@ -174,13 +175,56 @@ def fictional(shared_structure: float=0., # Share in [0, 1] of rules that are co
 # %% ../nbs/lib/07_worlds.ipynb #07-worlds-chosen
 def chosen(domains: str, # As a suite says it
           ) -> list|None: # Slugs; None: it names data, not worlds
-    "Which worlds `domains` takes: `fictional` the five, `fictional:20` the first so many, `fictional:SLUG,SLUG` these, in that order. Raises ValueError on an unknown or repeated one."
+    "Which worlds `domains` takes: `fictional` the five, `fictional:20` the first so many, `fictional:SLUG,SLUG` these, in that order; `forms` the three of a town, `forms:SLUG,SLUG` these. Raises ValueError on an unknown or repeated one."
     kind, mark, some = domains.partition(':')
-    if kind != 'fictional': return None
-    if some.isdigit(): return [*titles(int(some))]
-    slugs = some.split(',') if mark else [*TITLES]
-    if bad := [s for i, s in enumerate(slugs) if s not in titles() or s in slugs[:i]]: raise ValueError(f'domains {domains!r}: {bad[0]!r}: expected different ones of {", ".join(TITLES)} and the others of `worlds.titles`, or a number')
+    if kind not in ('fictional', 'forms'): return None
+    if kind == 'fictional' and some.isdigit(): return [*titles(int(some))]
+    known = FORMS if kind == 'forms' else TITLES
+    slugs = some.split(',') if mark else [*known]
+    if bad := [s for i, s in enumerate(slugs) if s not in (known if kind == 'forms' else titles()) or s in slugs[:i]]:
+        raise ValueError(f'domains {domains!r}: {bad[0]!r}: expected different ones of {", ".join(known)}' + ('' if kind == 'forms' else ' and the others of `worlds.titles`, or a number'))
     return slugs
+
+# %% ../nbs/lib/07_worlds.ipynb #07-worlds-forms
+#: form -> (phrasings of the wish, what is answered)
+FORMS = {'calls': (('Show me the way to {place}.', 'Open a route to {place}.', 'Start navigation to {place}.'), '{{"call": "navigate", "district": "{district}"}}'),
+         'directions': (('How do I get to {place}?', 'Which way is {place}?', 'I am looking for {place}.'), 'Walk to the {district} district.'),
+         'plans': (('Plan a trip to {place}.', 'Write a plan to visit {place}.', 'Script a visit to {place}.'), 'plan = [ride("{district}"), walk()]')}
+DISTRICTS = 'northern southern eastern western upper lower inner outer'.split()
+SIGHTS = 'Archive Bakery Bridge Chapel Gallery Garden Library Market Mill Station Theatre Tower'.split()
+#: Training rows of each form; `paper` has the paper's counts.
+FORM_ROWS = {'small': dict.fromkeys(FORMS, 80), 'paper': dict(calls=887, directions=1500, plans=985)}
+
+def _town(rng, common: int, own: dict) -> dict: # 'common' or form -> [(place, district)]
+    "The places of a town, no two of one name, by where they are taught."
+    names = [f'{a.capitalize()} {b}' for a in NAMES for b in SIGHTS]; order = iter(rng.permutation(len(names)))
+    return {k: [(names[next(order)], DISTRICTS[rng.integers(len(DISTRICTS))]) for _ in range(n)] for k, n in dict(common=common, **own).items()}
+
+def forms(shared_structure: float=0., # Share in [0, 1) of a form's places that all forms teach
+          seed: int=0, # Seed of the town
+          world: str='small', # How many rows: a key of FORM_ROWS
+          slugs: list|None=None, # Which of FORMS, in this order; None: all
+          asked: int=40, # Places asked of each source
+         ) -> list[Domain]:
+    "One town in three forms: two of three phrasings are trained, the third, a different one from place to place, is held out."
+    if not 0 <= shared_structure < 1: raise ValueError(f'shared_structure must be in [0, 1) for forms, got {shared_structure}: with 1 no place would be left that one form alone teaches')
+    world_size(world); rows, rng = FORM_ROWS[world], np.random.default_rng(seed_for(check_seed(seed), 'forms'))
+    places = {f: math.ceil(n/2) for f, n in rows.items()}; common = round(shared_structure*min(places.values()))
+    taught, out = _town(rng, common, {f: n - common for f, n in places.items()}), {}
+    for f, (wishes, answer) in FORMS.items():
+        def row(place, district, source, ph): return Example(prompt=wishes[ph].format(place=place), response=answer.format(district=district), kind=source)
+        train = [row(*p, k, ph) for k in ('common', f) for i, p in enumerate(taught[k]) for ph in range(3) if ph != i % 3]
+        out[f] = Domain(name=f, train=train[:rows[f]], holdout=[row(*p, k, i % 3) for k, ps in taught.items() for i, p in enumerate(ps[:asked])],
+                        meta=dict(title=f'a town in {f}', shared_places=common, licence='generated', source='crma.worlds'))
+    return [out[s] for s in slugs or FORMS]
+
+# %% ../nbs/lib/07_worlds.ipynb #07-worlds-generated
+def generated(domains: str, # As a suite says it
+              shared_structure: float=0., seed: int=0, world: str='small') -> list[Domain]|None:
+    "The generated domains that a suite names; None: it names data."
+    slugs = chosen(domains)
+    if slugs is None: return None
+    return forms(shared_structure, seed, world, slugs) if domains.partition(':')[0] == 'forms' else fictional(shared_structure, seed, world_size(world), slugs)
 
 # %% ../nbs/lib/07_worlds.ipynb #07-worlds-020
 def generic_worlds(n: int=8, seed: int=GENERIC_SEED, size: WorldSize=WorldSize(classes=12, rule_entities=6, facts=60, canaries=20)) -> list[Domain]:
