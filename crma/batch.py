@@ -189,6 +189,7 @@ def _check_domains(suite: str, given: dict, manifests: list):
     from crma import data, worlds
     try:
         if slugs := worlds.chosen(domains): worlds.world_size(given.get('world', 'small'))
+        if slugs and slugs[0] in worlds.FORMS: worlds.generated(domains, given.get('shared_structure', 0), 0, given.get('world', 'small'))
     except ValueError as e: raise ValueError(f'{suite}.yaml: {e}') from None
     if (order := given.get('order')) and max(order) >= (n := len(slugs or domains.split(','))): raise ValueError(f"{suite}.yaml: order {order}: there are {n} domains, 0 to {n - 1}")
     if slugs: return

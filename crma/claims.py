@@ -65,7 +65,7 @@ def cells(panel: str, of: str) -> dict: # seed -> result
     "The runs of one condition in one panel; of several that differ in ASKED, the one that was asked most."
     suite, _, shared = panel.partition(' '); suite, _, model = suite.partition('@'); point, _, condition = of.rpartition(':')
     def mine(c): return (c['condition'] == condition and model in ('', c['model']) and (not shared or c['settings'].get('shared_structure') == float(shared))
-                         and (c['name'].split('/')[1] == point if point else set(c['settings']) - ASKED <= {'shared_structure'}))
+                         and (c['name'].split('/')[1] == point if point else set(c['settings']) - ASKED <= ({'shared_structure'} if shared else set())))
     asked = lambda r: len(ASKED & {*r['cell']['settings']})
     found = sorted((r for r in _suite(suite) if mine(r['cell'])), key=asked)
     if len({(r['cell']['seed'], asked(r)) for r in found}) < len(found): raise ValueError(f'panel {panel!r}, {of!r}: several runs of a seed; say which model, degree or point')
@@ -117,9 +117,9 @@ def above(r, ref=None): "By how much the norm of M exceeds 1 in its worst phase.
 def lipschitz(r, ref=None): "Greatest Lipschitz constant of a block, its residual included, at any logged step."; return r['substrate']['lipschitz_max']
 def crossed(r, ref=None):
     "By how many points more than by chance is answered about what only another form taught; None where there are no forms (`worlds.forms`)."
-    from .worlds import DISTRICTS, FORMS
-    if not {*FORMS} <= r['matrices'].keys(): return None
-    return 100*(np.mean([r['matrices'][k]['em'][-1][j] for j, f in enumerate(r['domains']) for k in FORMS if k != f]) - 1/len(DISTRICTS))
+    from crma.worlds import DISTRICTS
+    if not {*r['domains']} <= r['matrices'].keys(): return None
+    return 100*(np.mean([r['matrices'][k]['em'][-1][j] for j, f in enumerate(r['domains']) for k in r['domains'] if k != f]) - 1/len(DISTRICTS))
 
 # %% ../nbs/lib/21_claims.ipynb #21-claims-020
 STATISTICS = {f.__name__: (f, unit) for f, unit in ((drift, '%'), (worst, '%'), (spared, 'points'), (nearer, 'points'), (spared_facts, 'points'), (lost, 'exact match'), (transfer, 'nats'), (transfer_em, 'exact match'), (gain, '%'),
@@ -349,8 +349,10 @@ def command(c: dict) -> str|None:
 def judge(c: dict) -> dict:
     "A claim with its evidence, verdict, reason and command."
     rows, controls = gathered(c); ill = (c['test'] or {}).get('illposed')
-    beside = {}
-    for k, v in controls.items(): beside.setdefault(k.rpartition(':')[2].upper().replace('-', ' '), {}).update({e['where']: e['answer'] for e in v})
+    beside, named = {}, {}
+    for k, v in controls.items(): named.setdefault(k.rpartition(':')[2].upper().replace('-', ' '), []).append({e['where']: e['answer'] for e in v})
+    for k, vs in named.items():   # one control under several names, each in its place; of a place where several stand, what holds under all of them
+        beside[k] = {w: 'yes' if all(v.get(w, 'yes') == 'yes' for v in vs) else next(v[w] for v in vs if v.get(w, 'yes') != 'yes') for v in vs for w in v}
     word, why = verdict({e['where'] + (f" ({e['of']})" if [x['where'] for x in rows].count(e['where']) > 1 else ''): e['answer'] for e in rows}, beside, ILLPOSED[ill]() if ill else '')
     within = [number(x) for x in (c['test'] or {}).get('within', ())]
     return dict(id=c['id'], group=c['group'], where=c['where'], claim=c['claim'].format(within=within, **load('paper_facts')), paper=c['paper'].format(**load('paper_facts')), n=c['n'].format(**load('paper_facts')), verdict=word, reason=why,

@@ -36,7 +36,7 @@ class CrmaConfig(PeftConfig):
     sinkhorn_iters: int = field(default=5, metadata={'help': 'iterations K; M is doubly stochastic at any K'})
     gate: float = field(default=1., metadata={'help': 'initial gate g in [0, 1]'})
     logits_std: float = field(default=1., metadata={'help': 'standard deviation of the initial logits'})
-    drift_budget: float|None = field(default=.1, metadata={'help': 'how far the block of any layer may move during one task after the first; None: no limit'})
+    drift_budget: float|None = field(default=.02, metadata={'help': 'how far the block of any layer may move during one task after the first; None: no limit'})
     drift_measure: str = field(default='operator', metadata={'help': "'operator': ||G - G_s||_2; 'moments': root mean square of (G - G_s) x over the inputs x of earlier tasks, relative to that of x; 'fisher': root mean square effect of (G - G_s) x on earlier tasks' answers"})
     init_seed: int = field(default=0, metadata={'help': 'seed of Q and the logits'})
     target_modules: str|list[str]|None = field(default=None, metadata={'help': 'layers to follow with a block; default: every decoder layer'})

@@ -19,9 +19,9 @@ def domains(p: dict) -> list:
     return worlds.chosen(p['domains']) or p['domains'].split(',')
 
 @cache
-def _lengths(domain: str, rows: int, holdout: int, world: str) -> tuple|None:
+def _lengths(domain: str, rows: int, holdout: int, world: str, shared: float) -> tuple|None:
     "Characters of the training rows and of the questions of a domain, of a generated one (`kind:slug`) where `world` names its size; None if its data are not here."
-    if world: d, = worlds.generated(domain, world=world)
+    if world: d, = worlds.generated(domain, shared, world=world)
     elif not data.available(domain.split('/')[0]): return None
     else: d = data.load(domain, train=rows, holdout=holdout)
     return tuple([len(e.prompt) + len(e.response) for e in part] for part in (d.train, d.holdout + d.canaries))
@@ -30,7 +30,7 @@ def tokens(p: dict, domain: str) -> tuple: # (training rows, their tokens, token
     "Estimated size of one domain under a cell's parameters."
     n, asked = p['train_rows'], p['holdout_rows']
     made = worlds.chosen(p['domains'])
-    found = _lengths(f"{p['domains'].partition(':')[0]}:{domain}" if made else domain, n, asked, p['world'] if made else '')
+    found = _lengths(f"{p['domains'].partition(':')[0]}:{domain}" if made else domain, n, asked, p['world'] if made else '', p['shared_structure'])
     if not found: return n, n*p['max_length'], asked*p['max_length'], False
     return len(found[0]), *(sum(min(math.ceil(c/CHARACTERS), p['max_length']) for c in part) for part in found), True
 

@@ -193,35 +193,37 @@ FORMS = {'calls': (('Show me the way to {place}.', 'Open a route to {place}.', '
 DISTRICTS = 'northern southern eastern western upper lower inner outer'.split()
 SIGHTS = 'Archive Bakery Bridge Chapel Gallery Garden Library Market Mill Station Theatre Tower'.split()
 #: Training rows of each form; `paper` has the paper's counts.
-FORM_ROWS = {'small': dict.fromkeys(FORMS, 80), 'paper': dict(calls=887, directions=1500, plans=985)}
+FORM_ROWS = {'small': dict.fromkeys(FORMS, 64), 'paper': dict(calls=887, directions=1500, plans=985)}
 
 def _town(rng, common: int, own: dict) -> dict: # 'common' or form -> [(place, district)]
-    "The places of a town, no two of one name, by where they are taught."
+    "The places of a town, no two of one name, by where they are taught; in each the districts in rounds, every one once."
     names = [f'{a.capitalize()} {b}' for a in NAMES for b in SIGHTS]; order = iter(rng.permutation(len(names)))
-    return {k: [(names[next(order)], DISTRICTS[rng.integers(len(DISTRICTS))]) for _ in range(n)] for k, n in dict(common=common, **own).items()}
+    def deal(n): return [d for _ in range(0, n, len(DISTRICTS)) for d in rng.permutation(DISTRICTS).tolist()][:n]
+    return {k: [(names[next(order)], d) for d in deal(n)] for k, n in dict(common=common, **own).items()}
 
-def forms(shared_structure: float=0., # Share in [0, 1) of a form's places that all forms teach
+def forms(shared_structure: float=0., # Share in [0, 1) of the smallest form's places that all forms teach
           seed: int=0, # Seed of the town
           world: str='small', # How many rows: a key of FORM_ROWS
           slugs: list|None=None, # Which of FORMS, in this order; None: all
           asked: int=40, # Places asked of each source
          ) -> list[Domain]:
-    "One town in three forms: two of three phrasings are trained, the third, a different one from place to place, is held out."
-    if not 0 <= shared_structure < 1: raise ValueError(f'shared_structure must be in [0, 1) for forms, got {shared_structure}: with 1 no place would be left that one form alone teaches')
-    world_size(world); rows, rng = FORM_ROWS[world], np.random.default_rng(seed_for(check_seed(seed), 'forms'))
+    "One town in three forms: two of three phrasings are trained, the third, a different one from place to place, is held out. Raises ValueError on an unknown form or world, or if no place is left that one form alone teaches."
+    world_size(world); slugs = chosen('forms:' + ','.join(slugs)) if slugs else [*FORMS]
+    rows, rng = FORM_ROWS[world], np.random.default_rng(seed_for(check_seed(seed), 'forms'))
     places = {f: math.ceil(n/2) for f, n in rows.items()}; common = round(shared_structure*min(places.values()))
+    if not 0 <= common < min(places.values()): raise ValueError(f'shared_structure must be at least 0 and leave each form a place of its own, got {shared_structure}: {common} of {min(places.values())} places would be common')
     taught, out = _town(rng, common, {f: n - common for f, n in places.items()}), {}
     for f, (wishes, answer) in FORMS.items():
         def row(place, district, source, ph): return Example(prompt=wishes[ph].format(place=place), response=answer.format(district=district), kind=source)
         train = [row(*p, k, ph) for k in ('common', f) for i, p in enumerate(taught[k]) for ph in range(3) if ph != i % 3]
-        out[f] = Domain(name=f, train=train[:rows[f]], holdout=[row(*p, k, i % 3) for k, ps in taught.items() for i, p in enumerate(ps[:asked])],
+        out[f] = Domain(name=f, train=train[:rows[f]], holdout=[row(*p, k, i % 3) for k in ('common', *slugs) for i, p in enumerate(taught[k][:asked])],
                         meta=dict(title=f'a town in {f}', shared_places=common, licence='generated', source='crma.worlds'))
-    return [out[s] for s in slugs or FORMS]
+    return [out[s] for s in slugs]
 
 # %% ../nbs/lib/07_worlds.ipynb #07-worlds-generated
 def generated(domains: str, # As a suite says it
               shared_structure: float=0., seed: int=0, world: str='small') -> list[Domain]|None:
-    "The generated domains that a suite names; None: it names data."
+    "The generated domains that a suite names; None: it names data. Raises ValueError as `chosen`, `forms` and `fictional` do."
     slugs = chosen(domains)
     if slugs is None: return None
     return forms(shared_structure, seed, world, slugs) if domains.partition(':')[0] == 'forms' else fictional(shared_structure, seed, world_size(world), slugs)
