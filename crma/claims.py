@@ -115,11 +115,11 @@ def toggled(r, ref=None):
 def norm(r, ref=None): "Greatest norm of M at any logged step."; return r['substrate']['norm_max']
 def above(r, ref=None): "By how much the norm of M exceeds 1 in its worst phase."; return max(p['norm_max'] for p in r['substrate']['per_task']) - 1
 def lipschitz(r, ref=None): "Greatest Lipschitz constant of a block, its residual included, at any logged step."; return r['substrate']['lipschitz_max']
-def crossed(r, ref=None):
-    "By how many points more than by chance is answered about what only another form taught; None where there are no forms (`worlds.forms`)."
-    from crma.worlds import DISTRICTS
+def crossed(r, ref):
+    "By how many points more than under `ref` is answered about what only another form taught; None where there are no forms (`worlds.forms`)."
     if not {*r['domains']} <= r['matrices'].keys(): return None
-    return 100*(np.mean([r['matrices'][k]['em'][-1][j] for j, f in enumerate(r['domains']) for k in r['domains'] if k != f]) - 1/len(DISTRICTS))
+    right = lambda x: np.mean([x['matrices'][k]['em'][-1][j] for j, f in enumerate(x['domains']) for k in x['domains'] if k != f])
+    return 100*(right(r) - right(ref))
 
 # %% ../nbs/lib/21_claims.ipynb #21-claims-020
 STATISTICS = {f.__name__: (f, unit) for f, unit in ((drift, '%'), (worst, '%'), (spared, 'points'), (nearer, 'points'), (spared_facts, 'points'), (lost, 'exact match'), (transfer, 'nats'), (transfer_em, 'exact match'), (gain, '%'),
