@@ -183,13 +183,17 @@ def _seeds(seeds) -> list:
     try: return [repro.check_seed(s) for s in dict.fromkeys(seeds)]
     except TypeError as e: raise ValueError(str(e)) from None
 
+def _points(grid: dict) -> list:
+    "The points of a grid as dicts; whole floats become integers, so that 1 and 1.0 are one cell."
+    whole = lambda v: int(v) if isinstance(v, float) and v.is_integer() else v
+    return [dict(zip(grid, p)) for p in itertools.product(*(dict.fromkeys(map(whole, v)) for v in grid.values()))]
+
+# %% ../nbs/lib/14_batch.ipynb #14-batch-checks
 def _check_domains(suite: str, given: dict, manifests: list):
     "Raise ValueError unless every domain is generated, or has its manifest among those that the cells' keys hash."
     if not (domains := str(given.get('domains') or '')): return
     from crma import data, worlds
-    try:
-        if slugs := worlds.chosen(domains): worlds.world_size(given.get('world', 'small'))
-        if slugs and slugs[0] in worlds.FORMS: worlds.generated(domains, given.get('shared_structure', 0), 0, given.get('world', 'small'))
+    try: slugs = worlds.chosen(domains, given.get('shared_structure', 0), given.get('world', 'small'))
     except ValueError as e: raise ValueError(f'{suite}.yaml: {e}') from None
     if (order := given.get('order')) and max(order) >= (n := len(slugs or domains.split(','))): raise ValueError(f"{suite}.yaml: order {order}: there are {n} domains, 0 to {n - 1}")
     if slugs: return
@@ -207,11 +211,6 @@ def _check_settings(suite: str, given: dict):
             if type(v := given.get(k, least)) is not int or v < least: raise ValueError(f'setting {k}={v!r}: expected a whole number of at least {least}')
         if given.get('cleaning'): screen.cleaner(*given['cleaning'].split(','))
     except ValueError as e: raise ValueError(f'{suite}.yaml: {e}') from None
-
-def _points(grid: dict) -> list:
-    "The points of a grid as dicts; whole floats become integers, so that 1 and 1.0 are one cell."
-    whole = lambda v: int(v) if isinstance(v, float) and v.is_integer() else v
-    return [dict(zip(grid, p)) for p in itertools.product(*(dict.fromkeys(map(whole, v)) for v in grid.values()))]
 
 # %% ../nbs/lib/14_batch.ipynb #14-batch-020
 def plan(suite: str, # A suite in nbs/suites

@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['SYLLABLES', 'NAMES', 'CLASSES', 'RULE_PROPS', 'FACT_PROPS', 'VALUES', 'PHRASINGS', 'CODE', 'TITLES', 'PLACES',
            'FIELDS', 'SPECIAL', 'GENERIC_SEED', 'SIZES', 'FORMS', 'DISTRICTS', 'SIGHTS', 'FORM_ROWS', 'vocabulary',
-           'tokenizer', 'titles', 'WorldSize', 'world_size', 'Names', 'rule_table', 'make_world', 'fictional', 'chosen',
-           'forms', 'generated', 'generic_worlds']
+           'tokenizer', 'titles', 'WorldSize', 'world_size', 'Names', 'rule_table', 'make_world', 'check_share',
+           'fictional', 'chosen', 'form_places', 'forms', 'generated', 'generic_worlds']
 
 # %% ../nbs/lib/07_worlds.ipynb #07-worlds-002
 import itertools, math
@@ -157,13 +157,17 @@ def make_world(slug: str, title: str, rng: np.random.Generator, common: dict, # 
     return Domain(name=slug, train=ftrain+rtrain+canaries, holdout=fheld+rheld, canaries=canaries, meta=meta)
 
 # %% ../nbs/lib/07_worlds.ipynb #07-worlds-015
+def check_share(shared_structure: float):
+    "Raise ValueError unless it is a share of rules."
+    if not 0 <= shared_structure <= 1: raise ValueError(f'shared_structure must be in [0, 1], got {shared_structure}')
+
 def fictional(shared_structure: float=0., # Share in [0, 1] of rules that are common to all domains
               seed: int=0, # Seed of the worlds
               size: WorldSize=WorldSize(),
               slugs: list|None=None, # Which of `titles`, in this order; None: the five
              ) -> list[Domain]:
     "The five fictional domains, or any of `titles`: a world depends on the seed and on its place there. Every class is trained by at least three of the five, so a shared rule can always be learned elsewhere."
-    if not 0 <= shared_structure <= 1: raise ValueError(f'shared_structure must be in [0, 1], got {shared_structure}')
+    check_share(shared_structure)
     rng = np.random.default_rng(seed_for(check_seed(seed), 'fictional'))
     common, order = rule_table(rng), rng.permutation(len(CLASSES))
     worlds, known = {}, [*titles()]; last = max(map(known.index, slugs or TITLES))
@@ -174,15 +178,17 @@ def fictional(shared_structure: float=0., # Share in [0, 1] of rules that are co
 
 # %% ../nbs/lib/07_worlds.ipynb #07-worlds-chosen
 def chosen(domains: str, # As a suite says it
-          ) -> list|None: # Slugs; None: it names data, not worlds
-    "Which worlds `domains` takes: `fictional` the five, `fictional:20` the first so many, `fictional:SLUG,SLUG` these, in that order; `forms` the three of a town, `forms:SLUG,SLUG` these. Raises ValueError on an unknown or repeated one."
+           shared_structure: float=0., world: str='small') -> list|None: # Slugs; None: it names data, not worlds
+    """Which worlds `domains` takes: `fictional` the five, `fictional:20` the first so many, `fictional:SLUG,SLUG` these, in that order; `forms` the three of a town, `forms:SLUG,SLUG` these.
+    Raises ValueError on an unknown or repeated one, an unknown world, and a shared structure that `forms` or `fictional` cannot have."""
     kind, mark, some = domains.partition(':')
-    if kind not in ('fictional', 'forms'): return None
+    if kind == 'forms': known = usual = FORMS; form_places(shared_structure, world)
+    elif kind == 'fictional': known, usual = titles(), TITLES; check_share(shared_structure); world_size(world)
+    else: return None
     if kind == 'fictional' and some.isdigit(): return [*titles(int(some))]
-    known = FORMS if kind == 'forms' else TITLES
-    slugs = some.split(',') if mark else [*known]
-    if bad := [s for i, s in enumerate(slugs) if s not in (known if kind == 'forms' else titles()) or s in slugs[:i]]:
-        raise ValueError(f'domains {domains!r}: {bad[0]!r}: expected different ones of {", ".join(known)}' + ('' if kind == 'forms' else ' and the others of `worlds.titles`, or a number'))
+    slugs = some.split(',') if mark else [*usual]
+    if bad := [s for i, s in enumerate(slugs) if s not in known or s in slugs[:i]]:
+        raise ValueError(f'domains {domains!r}: {bad[0]!r}: expected different ones of {", ".join(usual)}' + (' and the others of `worlds.titles`, or a number' if kind == 'fictional' else ''))
     return slugs
 
 # %% ../nbs/lib/07_worlds.ipynb #07-worlds-forms
@@ -194,6 +200,12 @@ DISTRICTS = 'northern southern eastern western upper lower inner outer'.split()
 SIGHTS = 'Archive Bakery Bridge Chapel Gallery Garden Library Market Mill Station Theatre Tower'.split()
 #: Training rows of each form; `paper` has the paper's counts.
 FORM_ROWS = {'small': dict.fromkeys(FORMS, 64), 'paper': dict(calls=887, directions=1500, plans=985)}
+
+def form_places(shared_structure: float, world: str) -> tuple: # {form: places}, how many of them are common
+    "How many places each form teaches. Raises ValueError on an unknown world, or if no place is left that one form alone teaches."
+    world_size(world); places = {f: math.ceil(n/2) for f, n in FORM_ROWS[world].items()}; least = min(places.values())
+    if not 0 <= (common := round(shared_structure*least)) < least: raise ValueError(f'shared_structure must be at least 0 and leave each form a place of its own, got {shared_structure}: {common} of {least} places would be common')
+    return places, common
 
 def _town(rng, common: int, own: dict) -> dict: # 'common' or form -> [(place, district)]
     "The places of a town, no two of one name, by where they are taught; in each the districts in rounds, every one once."
@@ -207,24 +219,22 @@ def forms(shared_structure: float=0., # Share in [0, 1) of the smallest form's p
           slugs: list|None=None, # Which of FORMS, in this order; None: all
           asked: int=40, # Places asked of each source
          ) -> list[Domain]:
-    "One town in three forms: two of three phrasings are trained, the third, a different one from place to place, is held out. Raises ValueError on an unknown form or world, or if no place is left that one form alone teaches."
-    world_size(world); slugs = chosen('forms:' + ','.join(slugs)) if slugs else [*FORMS]
-    rows, rng = FORM_ROWS[world], np.random.default_rng(seed_for(check_seed(seed), 'forms'))
-    places = {f: math.ceil(n/2) for f, n in rows.items()}; common = round(shared_structure*min(places.values()))
-    if not 0 <= common < min(places.values()): raise ValueError(f'shared_structure must be at least 0 and leave each form a place of its own, got {shared_structure}: {common} of {min(places.values())} places would be common')
+    "One town in three forms: two of three phrasings are trained, the third, a different one from place to place, is held out. Raises ValueError on an unknown form, and as `form_places` does."
+    slugs, (places, common) = chosen('forms:' + ','.join(slugs or FORMS)), form_places(shared_structure, world)
+    rng = np.random.default_rng(seed_for(check_seed(seed), 'forms'))
     taught, out = _town(rng, common, {f: n - common for f, n in places.items()}), {}
     for f, (wishes, answer) in FORMS.items():
         def row(place, district, source, ph): return Example(prompt=wishes[ph].format(place=place), response=answer.format(district=district), kind=source)
         train = [row(*p, k, ph) for k in ('common', f) for i, p in enumerate(taught[k]) for ph in range(3) if ph != i % 3]
-        out[f] = Domain(name=f, train=train[:rows[f]], holdout=[row(*p, k, i % 3) for k in ('common', *slugs) for i, p in enumerate(taught[k][:asked])],
+        out[f] = Domain(name=f, train=train[:FORM_ROWS[world][f]], holdout=[row(*p, k, i % 3) for k in ('common', *slugs) for i, p in enumerate(taught[k][:asked])],
                         meta=dict(title=f'a town in {f}', shared_places=common, licence='generated', source='crma.worlds'))
     return [out[s] for s in slugs]
 
 # %% ../nbs/lib/07_worlds.ipynb #07-worlds-generated
 def generated(domains: str, # As a suite says it
               shared_structure: float=0., seed: int=0, world: str='small') -> list[Domain]|None:
-    "The generated domains that a suite names; None: it names data. Raises ValueError as `chosen`, `forms` and `fictional` do."
-    slugs = chosen(domains)
+    "The generated domains that a suite names; None: it names data. Raises ValueError as `chosen` does."
+    slugs = chosen(domains, shared_structure, world)
     if slugs is None: return None
     return forms(shared_structure, seed, world, slugs) if domains.partition(':')[0] == 'forms' else fictional(shared_structure, seed, world_size(world), slugs)
 
