@@ -466,6 +466,7 @@ class _Live:
         self.left, self.n, self.out = {c.name: c for c in cells}, len(cells), out or sys.stdout
         self.tty, self.failed, self.finished, self.start = self.out.isatty(), 0, 0, None
         self.shown = 0. if self.tty else time.monotonic()
+        self.had = {c.name: 0. for c in cells if _goes_on(c)}   # share of a cell that an earlier run made
 
     def line(self, text: str):
         with contextlib.suppress(OSError): self.out.write(('\r\x1b[K' if self.tty else '') + text + '\n'); self.out.flush()  # a run goes on without its log
@@ -474,8 +475,10 @@ class _Live:
         "`[12/18] 2 running 0 failed ETA 3:10  NAME task 3/400`."
         running = {n: p for n, c in self.left.items() if (p := _inside(c.folder, math.inf))}
         if running and self.start is None: self.start = time.monotonic()
-        share = self.finished + self.failed + sum(p['step']/max(p['steps'], 1) for p in running.values())
-        eta = (time.monotonic() - self.start)*(self.n - share)/share if self.start and share else math.inf
+        far = {n: p['step']/max(p['steps'], 1) for n, p in running.items()}
+        for n in self.had: self.had[n] = self.had[n] or far.get(n, 0.)
+        share = self.finished + self.failed + sum(far.values()); made = share - sum(self.had.values())
+        eta = (time.monotonic() - self.start)*(self.n - share)/made if self.start and made > 0 else math.inf
         where = '  '.join(f"{n.split('/', 1)[-1]} {_far(p)}" for n, p in running.items())
         return f'[{self.finished}/{self.n}] {len(running)} running {self.failed} failed ETA {_clock(eta)}  {where or waiting}'
 
