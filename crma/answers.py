@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np, pandas as pd, torch
 from torch import nn
 from . import paths, stats
-from .data import Domain, _jsonl, chat_prompt, template_bos
+from .data import Domain, _jsonl, context_ids
 from .repro import seed_for
 
 # %% ../nbs/lib/09b_answers.ipynb #09b-answers-005
@@ -25,8 +25,7 @@ def prompt_ids(prompt: str, tokenizer,
                room: int=1 << 30, # Tokens at most; the end is kept
               ) -> list:
     "Token ids of the context that `data.encode` would put before the answer."
-    ids = list(tokenizer(chat_prompt(prompt, tokenizer) if sep is None else prompt + sep, add_special_tokens=False)['input_ids'])
-    bos = template_bos(ids, tokenizer) if sep is None else [] if tokenizer.bos_token_id is None else [tokenizer.bos_token_id]
+    bos, ids = context_ids(prompt, tokenizer, sep)
     if room <= len(bos): raise ValueError(f'no room for a prompt in {room} tokens: lower max_new_tokens')
     if not bos + ids: raise ValueError(f'the prompt {prompt!r} has no tokens')
     return bos + ids[max(0, len(ids) - room + len(bos)):]

@@ -12,16 +12,17 @@ from pathlib import Path
 import numpy as np
 from . import general, harness, paths, stats
 from .answers import exact_match, generate, jaccard, normalized_match, share, share_curve, token_f1
+from .repro import seed_for
 
 # %% ../nbs/lib/19b_evaluation.ipynb #19b-evaluation-005
 MODES = ('with', 'without')  # the substrate
 
-def answer_all(cm, method, domains: list, tokenizer, n: int, # Holdout questions per domain, the first n
+def answer_all(cm, method, domains: list, tokenizer, n: int, # Holdout questions per domain
                max_new_tokens: int=64, sep: str|None=' ', batch_size: int=8) -> list[dict]: # domain, id, question, reference, and an answer per mode
-    "Greedy answers of every domain's LoRA to its holdout questions, with the substrate on and (where there is one) off."
+    "Greedy answers of every domain's LoRA to n of its holdout questions, the same in every condition, with the substrate on and (where there is one) off."
     out = []
     for d in domains:
-        asked = d.holdout[:n]
+        asked = [d.holdout[i] for i in sorted(np.random.default_rng(seed_for(0, 'answers', d.name)).permutation(len(d.holdout))[:n])]   # generated holdouts begin with all facts
         rows = [dict(domain=d.name, id=e.id or f'{d.name}-{i:04d}', question=e.prompt, reference=e.response) for i, e in enumerate(asked)]
         for mode in MODES if cm.bank else MODES[:1]:
             off = cm.substrate_disabled() if mode == 'without' else nullcontext()

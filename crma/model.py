@@ -6,9 +6,9 @@
 __all__ = ['DEPTHS', 'RESERVED', 'ADAPTED', 'BASE_KEY', 'TEMPERATURE', 'PROBES', 'START', 'PARTS', 'layer_lists',
            'decoder_layers', 'hidden_size', 'CrmaModel', 'inject_adapter', 'merge', 'delete_adapter', 'enable_adapters',
            'base_sample', 'same_base', 'banks', 'fingerprint', 'ContinualModel', 'begin_task', 'end_task', 'freeze',
-           'second_moments', 'copy_adapter_', 'init_without_base', 'decomposed_init_', 'absorb_start_', 'use',
-           'train_substrate', 'substrate_disabled', 'adapters_disabled', 'is_repo', 'located', 'save_pretrained',
-           'from_pretrained']
+           'check_task_name', 'second_moments', 'copy_adapter_', 'init_without_base', 'decomposed_init_',
+           'absorb_start_', 'use', 'train_substrate', 'substrate_disabled', 'adapters_disabled', 'is_repo', 'located',
+           'save_pretrained', 'from_pretrained']
 
 # %% ../nbs/lib/05_model.ipynb #05-model-002
 import copy, json, re, warnings
@@ -326,17 +326,21 @@ def _forget(self: ContinualModel, name: str):
             if n in self.model.peft_config: self.model.delete_adapter(n)
     self.use(self.tasks[-1])
 
+def check_task_name(base: nn.Module, name: str):
+    "ValueError unless a task on `base`, and its LoRA, may be called `name`."
+    paths.check_name(name, 'task')
+    taken = {'default', 'base_model', 'base_layer', 'crma', ContinualModel.SUBSTRATE, *(part for n, _ in base.named_parameters() for part in n.split('.'))}
+    if name in taken | RESERVED or '.' in name or name.endswith(START):
+        raise ValueError(f'task {name!r}: PEFT needs a name without dots that is no part of a parameter name and no attribute of a module: choose another')
+
 def _check_task(self: ContinualModel, name: str, inherit: str|None, adapter: LoraConfig|None):
     "Errors of `begin_task`, before anything changes."
-    paths.check_name(name, 'task')
     if adapter and (more := [f'{k}={v!r}' for k in ('bias', 'modules_to_save', 'trainable_token_indices') if (v := getattr(adapter, k)) not in ('none', None)]):
         raise ValueError(f'adapter of task {name!r}: {more[0]} would train and change the frozen base, and is not saved with the task: leave it out')
     if self.current: raise RuntimeError(f'task {self.current!r} is still open: call end_task() before begin_task({name!r})')
     if name in self.tasks or name == self.SUBSTRATE: raise ValueError(f'task {name!r} exists already: choose another name')
     if inherit is not None and inherit not in self.tasks: raise ValueError(f'cannot inherit from {inherit!r}: known tasks are {self.tasks}')
-    taken = {'default', 'base_model', 'base_layer', 'crma', *(part for n, _ in self.base.named_parameters() for part in n.split('.'))}
-    if name in taken | RESERVED or '.' in name or name.endswith(START):
-        raise ValueError(f'task {name!r}: PEFT needs a name without dots that is no part of a parameter name and no attribute of a module: choose another')
+    check_task_name(self.base, name)
 
 # %% ../nbs/lib/05_model.ipynb #05-model-036
 TEMPERATURE, PROBES = 3., 4  # for drift_measure='fisher': temperature of the answers, and random gradients per batch

@@ -21,7 +21,7 @@ from .data import collate, pack, tokenize
 from .layer import CrmaLayer, distance
 from .metrics import answer_scores
 from .methods import Method
-from .model import ContinualModel, fingerprint
+from .model import ContinualModel, check_task_name, fingerprint
 from .repro import device_name, peak_memory_mb, seed_for, versions
 
 # %% ../nbs/lib/11_train.ipynb #11-train-005
@@ -323,6 +323,9 @@ class Sequence:
     "A method on its way through the domains: the model, the logs, and what was found so far."
     def __init__(self, base, tokenizer, domains: list, method: Method, seed: int, folder: Path|None, key: str|None):
         self.tokenizer, self.method, self.seed, self.folder, self.key, self.start = tokenizer, method, seed, folder, key, time.time()
+        for i, d in enumerate(domains):   # else the second would find out when the first is trained
+            if d.name in [x.name for x in domains[:i]]: raise ValueError(f'domain {d.name!r} stands twice in the sequence: name each once')
+            check_task_name(base, d.name)
         self.made = dict(versions(), base=fingerprint(base), device=device_name())
         if key: checkpoint.check_owner(folder)
         saved = checkpoint.load(folder, key, self.made) if key else None
