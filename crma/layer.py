@@ -146,10 +146,14 @@ class Bank:
 @torch.no_grad()
 def project_(self: Bank):
     "Put the parameters back into their constraint sets, in place: gate and alpha in [0, 1], Q orthonormal, W in the unit ball, drift within its budget."
-    for p in self.own('alpha') + self.own('gate'): p.clamp_(0, 1)
-    if self.held: new = self.within_budget()
-    else: new = {what: f(self.stack(what)) for what, f in dict(read=polar, write=unit_ball).items() if what in self.parts}
+    was = {what: self.stack(what) for what in self.parts}
+    new = was | {what: was[what].clamp(0, 1) for what in ('alpha', 'gate')}
+    try: new |= self.within_budget(new) if self.held else {what: f(was[what]) for what, f in dict(read=polar, write=unit_ball).items() if what in was}
+    except torch.linalg.LinAlgError:
+        if bad := [what for what, x in was.items() if not x.isfinite().all()]: raise ValueError(f'NaN or inf in crma_{bad[0]} of adapter {self.name!r}: the training diverged; lower the learning rate or clip gradients') from None
+        raise
     for what, value in new.items():
+        if value is was[what] or torch.equal(value, was[what]): continue   # what nobody changed stays the same tensor to an open graph
         for p, v in zip(self.own(what), value.unbind()): p.copy_(v)
 
 def mixing(self: Bank) -> torch.Tensor: # (L, n, n) float32
@@ -192,7 +196,8 @@ def back_of(self: Bank, layer: CrmaLayer) -> torch.Tensor: # (k, d)
     i, again = self.layers.index(layer), not torch.compiler.is_compiling() and torch._C._current_graph_task_id() != -1  # a checkpointed layer runs again inside the backward pass: no step was taken yet
     if again and self.blind: raise RuntimeError('reentrant checkpointing around the blocks gives the substrate no gradient: gradient_checkpointing_kwargs=dict(use_reentrant=False)')
     if not torch.is_grad_enabled(): self.blind = self.blind or self.rooted
-    if self.backs is None or self.key is None or self.key[i] != self.version(layer) or (self.stepped and not again): self.refresh()
+    untaught = torch.is_grad_enabled() and not (self.grad or again) and any(layer._modules[f'crma_{what}']._parameters[self.name].requires_grad for what in self.parts)   # the last refresh was without gradients
+    if self.backs is None or self.key is None or self.key[i] != self.version(layer) or (self.stepped and not again) or untaught: self.refresh()
     return self.backs[i]
 
 for f in (constrain, refresh, note_step, back_of): setattr(Bank, f.__name__, f)
@@ -286,15 +291,15 @@ def nearest_write(self: Bank, w: torch.Tensor, # (L, d, k) float32
         w = torch.where(over[:, None, None], (h['write'].double() + near).float(), w)
     return w
 
-def within_budget(self: Bank) -> dict:
+def within_budget(self: Bank, wish: dict) -> dict: # both: what -> (L, ...) float32
     "What `project_` writes: the wish, as far as the constraints admit it, in the float32 numbers that are kept."
     if self.held['read'].device != (here := self.own('read')[0].device):  # the model was moved since
         self.hold({n: self.held[n].to(here) for n in WEIGHED[self.config.drift_measure]}, {what: self.held[what].to(here) for what in self.parts})
     h, eps = self.held, self.config.drift_budget
     if 'write' in self.parts:
         def ok(p): return (self.spent(p) <= eps) & (operator_norm(p['write']) <= 1)
-        return {what: h[what] for what in self.parts} | furthest(dict(write=h['write']), dict(write=self.nearest_write(self.stack('write'))), ok)
-    wish = {what: self.stack(what) for what in ('logits', 'alpha', 'gate')}
+        return {what: h[what] for what in self.parts} | furthest(dict(write=h['write']), dict(write=self.nearest_write(wish['write'])), ok)
+    wish = {what: wish[what] for what in ('logits', 'alpha', 'gate')}
     return dict(read=h['read']) | furthest({what: h[what] for what in wish}, wish, lambda p: self.spent(p) <= eps)
 
 Bank.nearest_write, Bank.within_budget = nearest_write, within_budget

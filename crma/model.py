@@ -6,12 +6,12 @@
 __all__ = ['DEPTHS', 'RESERVED', 'ADAPTED', 'BASE_KEY', 'TEMPERATURE', 'PROBES', 'START', 'PARTS', 'layer_lists',
            'decoder_layers', 'hidden_size', 'CrmaModel', 'inject_adapter', 'merge', 'delete_adapter', 'enable_adapters',
            'base_sample', 'same_base', 'banks', 'fingerprint', 'ContinualModel', 'begin_task', 'end_task', 'freeze',
-           'check_task_name', 'second_moments', 'copy_adapter_', 'init_without_base', 'decomposed_init_',
-           'absorb_start_', 'use', 'train_substrate', 'substrate_disabled', 'adapters_disabled', 'is_repo', 'located',
-           'save_pretrained', 'from_pretrained']
+           'check_task_name', 'everywhere', 'second_moments', 'copy_adapter_', 'init_without_base', 'decomposed_init_',
+           'start_with', 'absorb_start_', 'use', 'train_substrate', 'substrate_disabled', 'adapters_disabled',
+           'is_repo', 'located', 'save_pretrained', 'from_pretrained']
 
 # %% ../nbs/lib/05_model.ipynb #05-model-002
-import copy, json, re, warnings
+import copy, functools, json, re, warnings
 from contextlib import contextmanager
 from pathlib import Path
 import peft, torch
@@ -93,7 +93,7 @@ class CrmaModel(BaseTuner):
         if (width := getattr(target, 'out_features', d)) != d: raise ValueError(f'CrmaConfig.target_modules: {current_key} has {width} outputs, expected the hidden size {d}: name layers')
         if not hasattr(target, 'crma'):
             target.add_module('crma', CrmaLayer(d, self._index(current_key)))
-            target.crma_handle = target.register_forward_hook(target.crma.hook)
+            target.crma_handle = target.register_forward_hook(target.crma.hook, prepend=True)  # before those of transformers, which capture hidden states
         target.crma.add_adapter_(adapter_name, peft_config)
         if device and not any(p.is_meta for p in target.parameters()): target.crma.to(device)
 
@@ -290,15 +290,20 @@ def begin_task(self: ContinualModel, name: str, # A plain name; also the adapter
             else: self.model.add_adapter(name, adapter)
         if inherit: copy_adapter_(self.model, inherit, name)
         elif start != adapter.init_lora_weights: decomposed_init_(self.model, name, start)
-    except Exception: _forget(self, name); raise
+    except BaseException: _forget(self, name); raise   # also where a user interrupts it
     self.tasks.append(name); self.current = name
     self.use(name); self.train_substrate(True)
     return self.model
 
+ContinualModel.begin_task = begin_task
+
+# %% ../nbs/lib/05_model.ipynb #05-model-033b
 def end_task(self: ContinualModel,
              batches=None): # Dicts with input_ids and attention_mask, of this task; with labels for drift_measure='fisher'; needed for that and for 'moments'
     "Close the open task and freeze everything; what a drift budget holds on to is taken now."
     if not self.current: raise RuntimeError('no task is open')
+    self.use(self.current)  # whoever looked at another task meanwhile
+    if any(l.disable_adapters for l in self.base.modules() if isinstance(l, BaseTunerLayer)): raise RuntimeError(f'task {self.current!r}: adapters are switched off: leave that context before end_task()')
     if self.bank: self.bank.refresh()  # the last optimizer step too ends inside the constraints
     if self.bank and self.bank.config.drift_budget is not None:
         self.bank.hold(second_moments(self.model, self.bank, batches) if batches and self.bank.config.drift_measure != 'operator' else None)
@@ -310,26 +315,27 @@ def freeze(self: ContinualModel):
     for p in self.base.parameters(): p.requires_grad_(False)
     name, self.current = self.current, None; self.use(name)
 
-ContinualModel.begin_task, ContinualModel.end_task, ContinualModel.freeze = begin_task, end_task, freeze
+ContinualModel.end_task, ContinualModel.freeze = end_task, freeze
 
 # %% ../nbs/lib/05_model.ipynb #05-model-035
 def _forget(self: ContinualModel, name: str):
-    "Take the LoRA of a task that could not begin out of the model again."
-    if self.model is None: return
-    if not self.tasks:
-        self.model.unload(); self.model = None
-        if hasattr(self.base, 'peft_config'): del self.base.peft_config
-        return
+    "Take what a task that could not begin has left in the model out again: PEFT may have stopped halfway, and then knows nothing of it."
+    mine = (name, name + START); has = lambda l: {n for what in l.adapter_layer_names for n in getattr(l, what)}
     with warnings.catch_warnings():
         warnings.filterwarnings('ignore', 'Adapter .* was active which is now deleted')
-        for n in (name, name + START):
-            if n in self.model.peft_config: self.model.delete_adapter(n)
-    self.use(self.tasks[-1])
+        for path, l in [(n, l) for n, l in self.base.named_modules() if isinstance(l, LoraLayer)]:
+            for n in has(l).intersection(mine): l.delete_adapter(n)
+            if not has(l): setattr(self.base.get_submodule(path.rpartition('.')[0]), path.rpartition('.')[2], l.get_base_layer())
+    if self.tasks:
+        for n in mine: self.model.peft_config.pop(n, None)
+        return self.use(self.tasks[-1])
+    self.model = None
+    if hasattr(self.base, 'peft_config'): del self.base.peft_config
 
 def check_task_name(base: nn.Module, name: str):
     "ValueError unless a task on `base`, and its LoRA, may be called `name`."
     paths.check_name(name, 'task')
-    taken = {'default', 'base_model', 'base_layer', 'crma', ContinualModel.SUBSTRATE, *(part for n, _ in base.named_parameters() for part in n.split('.'))}
+    taken = {'default', 'base_model', 'base_layer', 'crma', ContinualModel.SUBSTRATE, *LoraLayer.adapter_layer_names, *(part for n, _ in base.named_parameters() for part in n.split('.'))}
     if name in taken | RESERVED or '.' in name or name.endswith(START):
         raise ValueError(f'task {name!r}: PEFT needs a name without dots that is no part of a parameter name and no attribute of a module: choose another')
 
@@ -337,6 +343,8 @@ def _check_task(self: ContinualModel, name: str, inherit: str|None, adapter: Lor
     "Errors of `begin_task`, before anything changes."
     if adapter and (more := [f'{k}={v!r}' for k in ('bias', 'modules_to_save', 'trainable_token_indices') if (v := getattr(adapter, k)) not in ('none', None)]):
         raise ValueError(f'adapter of task {name!r}: {more[0]} would train and change the frozen base, and is not saved with the task: leave it out')
+    if adapter and adapter.use_dora and init_without_base(adapter.init_lora_weights) != adapter.init_lora_weights:
+        raise ValueError(f'adapter of task {name!r}: DoRA and init_lora_weights={adapter.init_lora_weights!r} do not go together here: leave one out')
     if self.current: raise RuntimeError(f'task {self.current!r} is still open: call end_task() before begin_task({name!r})')
     if name in self.tasks or name == self.SUBSTRATE: raise ValueError(f'task {name!r} exists already: choose another name')
     if inherit is not None and inherit not in self.tasks: raise ValueError(f'cannot inherit from {inherit!r}: known tasks are {self.tasks}')
@@ -377,10 +385,18 @@ def _pull(model: nn.Module, b: dict, taps: list, probe: torch.Generator) -> int:
     return len(logits)
 
 # %% ../nbs/lib/05_model.ipynb #05-model-037
+def everywhere(*sums) -> list:
+    "Each sum over all processes of the group, if there is one: tensors stay tensors, numbers numbers."
+    if not (torch.distributed.is_available() and torch.distributed.is_initialized()): return [*sums]
+    out = [x.clone() if torch.is_tensor(x) else torch.tensor(float(x)) for x in sums]
+    for x in out: torch.distributed.all_reduce(x)
+    return [y if torch.is_tensor(x) else type(x)(y) for x, y in zip(sums, out)]
+
 @torch.no_grad()
 def second_moments(model: nn.Module, bank: Bank, batches) -> dict: # float64
     """`inputs` (L, k, k): per layer E[z z^T] / E||x||^2 over the unmasked tokens, z = Q x, x what enters the block; for drift_measure='fisher' also `outputs`
-    (L, d, d): E||x||^2 times the second moment of what an answer's log-probability pulls at what leaves the block, summed over tokens. No example is kept."""
+    (L, d, d): E||x||^2 times the second moment of what an answer's log-probability pulls at what leaves the block, summed over tokens. No example is kept.
+    Processes of one torch.distributed group give one answer, over the batches of all. Raises ValueError if no token counts."""
     two = len(model.get_submodule(layer_lists(model)[0])) if getattr(getattr(model, 'config', None), 'is_encoder_decoder', False) else 0  # blocks from this number on are a decoder's
     fisher, was, answers = bank.config.drift_measure == 'fisher', model.training, 0
     taps, probe = [_Tap(l, bank.name, fisher) for l in bank.layers], torch.Generator().manual_seed(seed_for(bank.config.init_seed, 'fisher'))
@@ -396,14 +412,16 @@ def second_moments(model: nn.Module, bank: Bank, batches) -> dict: # float64
         model.train(was)
         for t in taps:
             for h in t.handles: h.remove()
-    found = dict(inputs=torch.stack([t.zz/t.xx for t in taps]))
+    for t in taps: t.zz, t.gg, t.xx, t.n, answered = everywhere(t.zz, t.gg, t.xx, t.n, answers)
+    if not taps[0].n or (fisher and not answered): raise ValueError(f"batches: expected at least one {'answer token (a label that is not -100)' if taps[0].n else 'token that the attention mask keeps'}, found none: give batches of the task that ends")
+    answers, found = answered, dict(inputs=torch.stack([t.zz/t.xx for t in taps]))
     return found | dict(outputs=torch.stack([t.gg*t.xx/t.n/answers for t in taps])) if fisher else found
 
 # %% ../nbs/lib/05_model.ipynb #05-model-038
 @torch.no_grad()
 def copy_adapter_(model: nn.Module, source: str, target: str):
     "Copy the weights of LoRA `source` into `target`; ValueError unless both have the same parameters and scale them alike."
-    of = lambda name: {n.replace(f'.{name}.', '.*.'): p for n, p in model.named_parameters() if f'.{name}.' in n}
+    of = lambda name: {'.'.join('*' if part == name else part for part in n.split('.')): p for n, p in model.named_parameters() if name in n.split('.')}
     new, old = of(target), of(source)
     bad = [n for n in new.keys() | old.keys() if n not in new or n not in old or new[n].shape != old[n].shape]
     if not bad: bad = [n for n, m in model.named_modules() if isinstance(m, LoraLayer) and target in m.scaling and m.scaling[target] != m.scaling[source]]
@@ -422,20 +440,30 @@ def init_without_base(init):
 @torch.no_grad()
 def decomposed_init_(model: PeftModel, name: str, init: str):
     "Give LoRA `name` its PiSSA or OLoRA start, and the model a frozen LoRA that subtracts it; the base's weights stay the same tensors."
-    model.add_adapter(name + START, copy.deepcopy(model.peft_config[name]))
+    if odd := [n for n, l in model.named_modules() if isinstance(l, LoraLayer) and name in l.lora_embedding_A]: raise ValueError(f'init_lora_weights={init!r} decomposes the weights of linear layers, and {odd[0]} is an embedding: leave it out of target_modules')
+    config = copy.deepcopy(model.peft_config[name]); config.lora_dropout = 0.   # it stands for a part of the base, which drops nothing
+    model.add_adapter(name + START, config)
     for layer in (m for m in model.modules() if isinstance(m, LoraLayer) and name in m.lora_A):
-        weight = layer.get_base_layer().weight; kept = weight.data
+        weight = layer.get_base_layer().weight; kept, sizes = weight.data, lambda: (layer.lora_A[name].weight.shape[1], layer.lora_B[name].weight.shape[0])
         if not kept.is_floating_point(): raise TypeError(f'init_lora_weights={init!r} decomposes the weights, and these are quantized ({kept.dtype}): load the base in bfloat16 or use another initialization')
-        weight.data = kept.clone()
+        weight.data, was = kept.clone(), sizes()
         try: layer.olora_init(name) if init == 'olora' else layer.pissa_init(name, init)
         finally: layer.get_base_layer().weight.data = kept
+        if sizes() != was: raise ValueError(f'init_lora_weights={init!r} does not know {type(layer.get_base_layer()).__name__} layers, whose weights are transposed: use "pissa"')
         layer.lora_A[name + START].weight.data = layer.lora_A[name].weight.data.clone()
         layer.lora_B[name + START].weight.data = -layer.lora_B[name].weight.data
+    model.start = model.get_base_model().register_forward_pre_hook(functools.partial(start_with, model, name))
 
+def start_with(model: PeftModel, name: str, *_):
+    "Before a pass: where LoRA `name` is active its frozen start is too, also after whoever names one LoRA only, as Trainer does when it resumes."
+    if name + START in model.peft_config and model.active_adapters == [name]:
+        model.base_model.set_adapter([name, name + START]); model.set_requires_grad(name + START, False)
+
+# %% ../nbs/lib/05_model.ipynb #05-model-040b
 @torch.no_grad()
 def absorb_start_(model: PeftModel, name: str):
     "Join LoRA `name` and its frozen start to one LoRA of twice the rank."
-    both, cfg = (name, name + START), copy.deepcopy(model.peft_config[name])
+    model.start.remove(); both, cfg = (name, name + START), copy.deepcopy(model.peft_config[name])
     ab = {m: (torch.cat([m.lora_A[n].weight for n in both], 0), torch.cat([m.lora_B[n].weight for n in both], 1))
           for m in model.modules() if isinstance(m, LoraLayer) and name in m.lora_A}
     root = 2**.5 if cfg.use_rslora else 2  # either way the factor of B A stays
