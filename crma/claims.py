@@ -56,7 +56,7 @@ def verdict(answers: dict, # Test -> answer
 def _suite(suite: str) -> tuple:
     "The committed results of a suite, in the given order of its domains; empty if there are none."
     folder = paths.results(paths.check_name(suite, 'suite'))
-    return tuple(r for r in results.one_base(results.load(folder), f'results/{suite}') if not r['cell']['order']) if folder.is_dir() else ()
+    return tuple(r for r in results.comparable(results.load(folder), f'results/{suite}') if not r['cell']['order']) if folder.is_dir() else ()
 
 #: Settings of what is asked and kept after training, which is the same with any of them.
 ASKED = {'answers', 'answer_tokens', 'benchmarks', 'benchmark_limit', 'keep'}

@@ -452,11 +452,11 @@ def decomposed_init_(model: PeftModel, name: str, init: str):
         if sizes() != was: raise ValueError(f'init_lora_weights={init!r} does not know {type(layer.get_base_layer()).__name__} layers, whose weights are transposed: use "pissa"')
         layer.lora_A[name + START].weight.data = layer.lora_A[name].weight.data.clone()
         layer.lora_B[name + START].weight.data = -layer.lora_B[name].weight.data
-    model.start = model.get_base_model().register_forward_pre_hook(functools.partial(start_with, model, name))
+    model.start = model.get_base_model().register_forward_pre_hook(functools.partial(start_with, model, name, layer.lora_A[name + START].weight))
 
-def start_with(model: PeftModel, name: str, *_):
-    "Before a pass: where LoRA `name` is active its frozen start is too, also after whoever names one LoRA only, as Trainer does when it resumes."
-    if name + START in model.peft_config and model.active_adapters == [name]:
+def start_with(model: PeftModel, name: str, one: torch.Tensor, *_): # `one`: of the start's weights
+    "Before a pass: where LoRA `name` is active its start is too, and frozen, whatever PEFT was told meanwhile, as by Trainer when it resumes, or by `disable_adapter`."
+    if model.active_adapters == [name] or one.requires_grad:
         model.base_model.set_adapter([name, name + START]); model.set_requires_grad(name + START, False)
 
 # %% ../nbs/lib/05_model.ipynb #05-model-040b

@@ -177,8 +177,8 @@ def hours(name: str, tokens: float, # Trained tokens, all epochs
          ) -> float:
     """Estimated hours. 2 operations per parameter and token forward, 2 backward (the weights are frozen), 2 more where activations are recomputed; but small batches take
     at least the time to start their kernels, `STARTS` per layer."""
-    m, passes = model(name), STARTS[0]*(2 if checkpointing else 1) + STARTS[1]
-    train = max(m.parameters*tokens*(6 if checkpointing else 4)/(tflops*1e12*share), batches*m.shape['num_hidden_layers']*passes*START)
+    m, starts = model(name), STARTS[0]*(2 if checkpointing else 1) + STARTS[1]
+    train = max(m.parameters*tokens*(6 if checkpointing else 4)/(tflops*1e12*share), batches*m.shape['num_hidden_layers']*starts*START)
     write = passes*m.shape['num_hidden_layers']*STARTS[0]*START
     return (train + 2*m.parameters*evaluated/(tflops*1e12*share) + write)/3600
 

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['VERSION', 'CONDITIONS', 'SCHEMA', 'example', 'nulls', 'check_live', 'check', 'dumps', 'write', 'read', 'this_cell',
-           'progress', 'load', 'nan_array', 'table', 'verdicts', 'point', 'frontier', 'merge_spectral', 'one_base',
+           'progress', 'load', 'nan_array', 'table', 'verdicts', 'point', 'frontier', 'merge_spectral', 'comparable',
            'collect']
 
 # %% ../nbs/lib/13_results.ipynb #13-results-002
@@ -329,13 +329,16 @@ def point(r: dict, points) -> str:
 
 def frontier(results: list, points=()) -> pd.DataFrame: # `points`: names of the suite's points
     """One row per cell with the same worlds' FROZEN: `drift` of old tasks' memorized facts and `drift_all` of all their questions in %, `bwt` in nats (positive = old tasks improved), `gain` = loss of FROZEN - loss,
-    `over_inherit` = loss of INHERIT - loss, `gap` = gain as a share of JOINT's (all at the end, mean over domains; NaN without the reference), `less` = loss less that of FROZEN in %; `together`: all LoRAs answer. NaN for a kind of question that was not asked."""
+    `over_inherit` = loss of INHERIT - loss, `gap` = gain as a share of JOINT's (all at the end, mean over domains; NaN without the reference), `less` = loss less that of FROZEN in %; `together`: all LoRAs answer. NaN for a kind of question that was not asked. ValueError if worlds have two references of a condition."""
     from crma.metrics import ContinualMatrix
     together = lambda r: r['live'].get('ensemble') is not None
     end, moved = (lambda m: _mean(nan_array(m['loss'])[-1]) if m else math.nan), (lambda m, one: ContinualMatrix(m['loss']).mean_drift() if m and not one else math.nan)
-    where = lambda r: (r['cell']['settings'].get('shared_structure'), r['cell']['seed'], str(r['cell']['order']), r['cell']['model'])
-    ref = {(r['cell']['condition'], *where(r)): end(r['matrices']['all']) for r in results if r['cell']['condition'] in ('frozen', 'inherit', 'joint') and not together(r)}
-    rows = []
+    where = lambda r: (r['cell']['settings'].get('shared_structure'), r['cell']['seed'], str(r['cell']['order']), r['cell']['model'], *r['domains'])
+    ref, rows = {}, []
+    for r in results:
+        if r['cell']['condition'] not in ('frozen', 'inherit', 'joint') or together(r): continue
+        if (o := ref.setdefault((r['cell']['condition'], *where(r)), r)) is not r: raise ValueError(f"{r['cell']['name']} and {o['cell']['name']} are two references of the same worlds: leave one out")
+    ref = {k: end(r['matrices']['all']) for k, r in ref.items()}
     for r in sorted(results, key=_rank):
         c, m = r['cell'], r['matrices']; at = lambda name: ref.get((name, *where(r)), math.nan)
         if math.isnan(at('frozen')): continue
@@ -378,10 +381,13 @@ def _short_curves(r: dict, most=400) -> dict:
         return {n: v[::k] for n, v in c.items()} if k > 1 else c
     return r | {n: thin(r[n]) for n in ('curves', 'trajectory') if r.get(n)}
 
-def one_base(rs: list, where='results') -> list:
-    "`rs`, if all runs of a model had the same base weights; else ValueError: what differs by the base cannot be compared seed by seed."
-    seen = {}
+def comparable(rs: list, where='results') -> list:
+    "`rs`, if all runs of a model had the same base weights, and all of a design the same parameters; else ValueError: what differs by these cannot be compared seed by seed, nor averaged."
+    seen, first = {}, {}
     for r in rs:
+        c = r['cell']; o = first.setdefault((c['model'], c['name'].split('/')[1], c['condition'], json.dumps(c['settings'], sort_keys=True)), r)
+        if bad := [k for k in sorted(r['live'].keys() & o['live'].keys() - {'seed', 'order', 'threads', 'keep'}) if r['live'][k] != o['live'][k]]:
+            raise ValueError(f"{where}: {c['name']} ran with {bad[0]}={r['live'][bad[0]]!r} and {o['cell']['name']} with {bad[0]}={o['live'][bad[0]]!r}: the suite changed in between; run and collect the stale ones again (`crma status`), or delete their results")
         model, sha = r['cell']['model'], (r['base'] or {}).get('sha256') or r['provenance'].get('base'); name, other = seen.setdefault(model, (r['cell']['name'], sha))
         if sha != other: raise ValueError(f"{where}: {r['cell']['name']} ran on a {model} with weights {str(sha)[-16:]} and {name} on one with {str(other)[-16:]}: another type of processor trains another base, "
                                           'and a hub model changes with its revision; run all cells on the same')
@@ -397,7 +403,7 @@ def collect(suite: str, # Suite name
     out, logs = [], {}
     file = lambda r: paths.results(suite, r['cell']['name'].removeprefix(f'{suite}/').replace('/', '__') + '.json')
     rs = [read(f/'result.json') for f in src]; own = {file(r).name for r in rs}
-    one_base([*(read(f) for f in sorted(paths.results(suite).glob('*.json*')) if f.name.removesuffix('.gz') not in own), *rs], f'results/{suite}')
+    comparable([*(read(f) for f in sorted(paths.results(suite).glob('*.json*')) if f.name.removesuffix('.gz') not in own), *rs], f'results/{suite}')
     for folder, r in zip(src, map(_short_curves, rs)):
         to = file(r); packed = to.with_name(to.name + '.gz')
         if len(dumps(r)) >= max_bytes: to, packed = packed, to
