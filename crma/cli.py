@@ -20,11 +20,16 @@ def _numbers(text: str) -> list:
     return [int(w) if re.fullmatch(r'[-+]?\d+', w) else w for w in _words(text)]
 
 def _settings(pairs: list|None) -> dict:
-    "`['lr=1e-4']` as `{'lr': 0.0001}`, values read as in a suite file."
+    "`['lr=1e-4']` as `{'lr': 0.0001}`, values read as in a suite file; a text needs no quotes, and its \\\\n is a line end."
     import yaml
-    from crma.batch import _Loader
+    from crma.batch import _Loader, defaults
     if bad := [p for p in pairs or () if '=' not in p]: raise ValueError(f'--set {bad[0]!r}: expected PARAMETER=VALUE')
-    return {k.strip(): yaml.load(v, _Loader) for k, v in (p.split('=', 1) for p in pairs or ())}
+    out = {}
+    for k, v in (p.split('=', 1) for p in pairs or ()):
+        k = k.strip(); text = isinstance(defaults().get(k), str) and v[:1] not in ('"', "'")
+        try: out[k] = yaml.load('"' + v.replace('"', '\\"') + '"' if text else v, _Loader)
+        except yaml.YAMLError as e: raise ValueError(f'--set {k}={v}: cannot be read: {getattr(e, "problem", e)}: put a text into quotes') from None
+    return out
 
 def _here(path) -> str:
     "A path relative to the working directory where that is shorter."
@@ -78,12 +83,12 @@ def run(a) -> int:
     "`crma run`."
     from crma import batch, registration
     from crma.cluster import read_settings
-    cells = _plan(a)
+    plan = lambda: [c if a.force or a.threads or 'threads' in _settings(a.set) else batch.as_made(c) for c in _plan(a)]
+    cells = plan()
     if a.dry_run: return _dry_run(a.suite, cells)
-    if _lock_models(cells): cells = _plan(a)  # the revision is part of a cell's key
-    if not a.threads and not a.force: cells = [batch.as_made(c) for c in cells]
+    if _lock_models(cells): cells = plan()  # the revision is part of a cell's key
     if unready := registration.unready(a.suite): print(f'{a.suite}: {unready}', file=sys.stderr)
-    code = _summary(batch.run(cells, a.workers, a.threads or 1, resume=not a.force, executor=a.executor, settings=read_settings(a.cluster), report_to=a.report_to))
+    code = _summary(batch.run(cells, a.workers, a.threads or _settings(a.set).get('threads', 1), resume=not a.force, executor=a.executor, settings=read_settings(a.cluster), report_to=a.report_to))
     _print_verdicts([c for c in cells if batch.state(c)[0] == 'done'])
     return code
 
@@ -158,7 +163,7 @@ def make_report(name='headline', # A report in nbs/reports, or a suite
     from crma import batch
     nb, parameters, takes_source = _report_notebook(name)
     folder = paths.runs('report'); folder.mkdir(parents=True, exist_ok=True)
-    out = folder/f'{name}.ipynb'
+    out = folder/f'{name}.ipynb'; (folder/f'{name}.key').unlink(missing_ok=True)   # `demo`'s word on what the page shows
     try: batch.execute(nb, out, parameters | (dict(source=source) if takes_source else {}))
     except papermill.exceptions.PapermillExecutionError as e:
         raise RuntimeError(f'{_here(nb)} failed on source {source!r}: {e.ename}: {e.evalue}; see {_here(out)}') from None

@@ -113,7 +113,7 @@ def slurm_cluster(threads: int=1):
     from distributed import Security
     s = dask.config.get('jobqueue.slurm', {}) or {}
     plain, folder = s.get('interface') == 'lo', paths.runs('.cluster'); folder.mkdir(parents=True, exist_ok=True)
-    env = [f'export {k}={shlex.quote(str(v))}' for k, v in (thread_env(threads) | dict(CRMA_HOME=paths.root())).items()]
+    env = [f'export {k}={shlex.quote(str(v))}' for k, v in (thread_env(threads) | paths.environment()).items()]
     return SLURMCluster(processes=1, protocol='tcp://' if plain else 'tls://', security=None if plain else Security() if _encrypted() else Security.temporary(),
                         log_directory=s.get('log-directory') or str(folder), shared_temp_directory=s.get('shared-temp-directory') or str(folder),
                         scheduler_options=_NO_HTTP | (s.get('scheduler-options') or {}), worker_extra_args=[*(s.get('worker-extra-args') or ()), '--nthreads', '1', '--no-dashboard', '--dashboard-address', '127.0.0.1:0'],
@@ -178,7 +178,7 @@ def cluster(workers: int=None, # None: as many as fit here; one job under slurm,
          EXECUTORS[executor](workers, threads, tmp) as c:
         check_address(c.scheduler_address)
         with Client(c, set_as_default=False) as client:
-            if executor == 'ssh': client.register_plugin(Environ(thread_env(threads) | dict(CRMA_HOME=str(paths.root())) | {k: os.environ[k] for k in ('CRMA_CACHE', 'CRMA_DATA_MIRROR') if k in os.environ}))
+            if executor == 'ssh': client.register_plugin(Environ(thread_env(threads) | paths.environment()))
             yield client
 
 # %% ../nbs/lib/13b_cluster.ipynb #13b-cluster-015

@@ -95,7 +95,7 @@ def settings(**kw) -> Settings:
         if isinstance(v, bool) != (kind is bool) or not isinstance(v, kind): raise ValueError(f"setting {k}={v!r}: expected {getattr(known[k], '__name__', known[k])}")
         if isinstance(v, (int, float)) and (not math.isfinite(v) or v < 0 or (v == 0 and not isinstance(v, bool) and k in COUNTS)):
             raise ValueError(f'setting {k}={v!r}: expected a finite number, positive for counts')
-        if k in ('lora_off', 'lora_off_later', 'buffer', 'gate') and v > 1: raise ValueError(f'setting {k}={v!r}: expected a share in [0, 1]')
+        if k in ('lora_off', 'lora_off_later', 'buffer', 'gate', 'warmup') and v > 1: raise ValueError(f'setting {k}={v!r}: expected a share in [0, 1]')
         if isinstance(v, str): _check_choice(k, v)
     if (k := next((k for k in ('nearness', 'familiarity') if kw.get(k)), None)) and kw.get('ensemble') is None: raise ValueError(f"setting {k}={kw[k]}: it weighs the LoRAs of an ensemble: set ensemble, to 0 if the domain's own has no advantage")
     s = Settings(**kw); logits_shape(s.n_streams, s.construction)
