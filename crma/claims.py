@@ -362,7 +362,7 @@ def judge(c: dict) -> dict:
 def _everywhere() -> list:
     "All committed runs in the given order of their domains."
     return [r for p in sorted(paths.results().iterdir()) if p.is_dir() for r in _suite(p.name)]
-def _count(suite: str) -> str: return f'{len(_suite(suite))} runs of {suite}' if _suite(suite) else ''
+def _count(*suites) -> str: return ', '.join(f'{len(_suite(s))} runs of {s}' for s in suites if _suite(s))
 def _seeds() -> str: return ', '.join(f"{s}: up to {len({r['cell']['seed'] for r in _suite(s)})} seeds" for s in ('fictional', 'pocket', 'frontier', 'registered') if _suite(s))
 def _ordered() -> str:
     n = sum(r['cell']['order'] is not None for f in sorted(paths.results().iterdir()) if f.is_dir() and f.name in ('orderings', 'clinc150', 'stream', 'fewrel') for r in results.load(f))
@@ -388,7 +388,7 @@ def _file(name: str) -> str: return f'results/{name}.json' if paths.results(f'{n
 def _routing(f) -> str: return f(load('routing')) if _file('routing') else ''
 def _median(x) -> float: return sorted(x)[len(x)//2]
 
-FACTS = dict(baselines=lambda: _published('ewc', 'lwf', 'replay', 'a-gem', 'o-lora', 'l2'), inflora=lambda: _published('inflora'), clinc150_runs=lambda: _count('clinc150'), fewrel_runs=lambda: _count('fewrel'), trace_runs=lambda: _count('trace'), seeds=_seeds, orders=_ordered,
+FACTS = dict(baselines=lambda: _published('ewc', 'lwf', 'replay', 'a-gem', 'o-lora', 'l2'), inflora=lambda: _published('inflora'), clinc150_runs=lambda: _count('clinc150', 'clinc150-designs', 'onward'), fewrel_runs=lambda: _count('fewrel', 'onward'), trace_runs=lambda: _count('trace'), seeds=_seeds, orders=_ordered,
     confusion=lambda: _routing(lambda r: f"confusion of {len(r['subdomains']['names'])} sub-domains: {r['subdomains']['all']['share']:.3f} right"),
     margins=lambda: _routing(lambda r: f"the margin tells outside questions apart with an AUROC of {r['subdomains']['auroc']['margin']:.2f}, the score with {r['subdomains']['auroc']['score']:.2f}"),
     gsm8k=lambda: _kept('general_open'), mmlu=lambda: _kept('general_knowledge'), by_rule=_asked, missing=lambda: '', encoders=lambda: _file('encoders'), lambda_sweep=lambda: _count('projectors'),
