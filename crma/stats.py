@@ -159,8 +159,8 @@ def cohen_d(a, # Values of one condition
     if n != len(b): raise ValueError(f'expected equally many values, found {n} and {len(b)}')
     with np.errstate(divide='ignore', invalid='ignore'): d = float((a - b).mean()/(a - b).std(ddof=1) if paired else _d(a, b))
     if not np.isfinite(d): return d, float('nan'), float('nan')
-    root, df = (n**.5, n - 1) if paired else ((n/2)**.5, 2*n - 2)
-    return d, _noncentral(d*root, df, (1 + q)/2)/root, _noncentral(d*root, df, (1 - q)/2)/root
+    scale, df = (n**.5, n - 1) if paired else ((n/2)**.5, 2*n - 2)
+    return d, _noncentral(d*scale, df, (1 + q)/2)/scale, _noncentral(d*scale, df, (1 - q)/2)/scale
 
 
 # %% ../nbs/lib/12_stats.ipynb #12-stats-044
