@@ -10,7 +10,7 @@ __all__ = ['PARSERS', 'OWN', 'POCKET', 'Example', 'check_domain', 'Domain', 'Dat
            'plain_text', 'chat_prompt', 'context_ids', 'encode', 'tokenize', 'collate', 'pack']
 
 # %% ../nbs/lib/06_data.ipynb #06-data-002
-import csv, gzip, io, json, os, re, tempfile, unicodedata
+import csv, gzip, inspect, io, json, os, re, tempfile, unicodedata
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, wraps
@@ -523,7 +523,11 @@ def _parsed(parser: str, files: tuple, hashes: tuple): return PARSERS[parser](*f
 
 def _rows(m: Manifest, part: str|None=None) -> list:
     "The verified rows of a manifest as (example, group) pairs, of one part or of all."
+    try: inspect.signature(PARSERS[m.parser], follow_wrapped=False).bind(*m.files)
+    except TypeError as e: raise ValueError(f"{m.label}: parser {m.parser!r}: {e}: expected the files that it reads, found {len(m.files)}: correct 'files' in the manifest") from None
     got = _parsed(m.parser, (*fetch(m).values(),), tuple(f.sha256 for f in m.files))
+    if isinstance(got, list) and m.parts: raise ValueError(f"{m.label}: key 'parts': parser {m.parser!r} gives one domain: remove the key from the manifest")
+    if isinstance(got, dict) and not m.parts: raise ValueError(f"{m.label}: key 'parts': missing, parser {m.parser!r} gives several domains: expected {', '.join(got)}")
     if not m.parts: return got
     if [*got] != [*m.parts]: raise ValueError(f"{m.label}: key 'parts': expected {', '.join(got)}, found {', '.join(m.parts)}: correct it in the manifest")
     return got[part] if part else [row for rows in got.values() for row in rows]
