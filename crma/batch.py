@@ -520,10 +520,20 @@ def ensure_base(model: str) -> str:
         with contextlib.suppress(OSError):
             for f in ('progress.json', 'attempts.json'): (folder/f).unlink(missing_ok=True)
 
-def _submit(client, cells: list, report_to: str=None) -> tuple:
-    "Futures of the base models and of the cells. `run_cell` limits how often a cell starts again, by its progress; Dask would count over the whole run."
-    bases = {m: client.submit(ensure_base, m, key=f'base-{m}', pure=False) for m in dict.fromkeys(c.model for c in cells) if m != 'none'}
-    return bases, {client.submit(run_cell, c, bases.get(c.model), report_to, key=f'{c.name}-{i}', pure=False, retries=10**6): c for i, c in enumerate(cells)}
+def _bases(client, cells: list) -> dict: # model -> future
+    "The base models, each once."
+    return {m: client.submit(ensure_base, m, key=f'base-{m}', pure=False) for m in dict.fromkeys(c.model for c in cells) if m != 'none'}
+
+def _said(future) -> str:
+    "What `ensure_base` said, or why it could not say anything."
+    try: return future.result()
+    except Exception as e: return f'{type(e).__name__}: {e}'.splitlines()[0]
+
+def _submit(client, waiting: dict, bases: dict, report_to: str=None) -> dict: # future -> cell
+    """Submit the cells whose base model is there, and take them out of `waiting`. Not sooner, with its future for an argument: Dask keeps such cells to the worker that made it, while others have nothing to do.
+    `run_cell` limits how often a cell starts again, by its progress; Dask would count over the whole run."""
+    ready = [k for k, c in waiting.items() if c.model == 'none' or bases[c.model].done()]
+    return {client.submit(run_cell, c, bases.get(c.model) and _said(bases[c.model]), report_to, key=k, pure=False, retries=10**6): c for k in ready for c in [waiting.pop(k)]}
 
 def _outcome(future, cell: Cell) -> dict:
     "What a finished future says, an exception included."
@@ -555,11 +565,12 @@ class _Signals:
 def _watch(client, cells: list, live: _Live, signals: _Signals, report_to: str=None) -> list:
     "Run the cells and return their outcomes."
     from distributed import as_completed
-    bases, futures = _submit(client, cells, report_to)
+    bases, waiting, futures = _bases(client, cells), {f'{c.name}-{i}': c for i, c in enumerate(cells)}, {}
     if client.dashboard_link and importlib.util.find_spec('bokeh'): live.line(f'dashboard {client.dashboard_link}')  # without bokeh nothing answers there
-    ac, outcomes, stopping = as_completed(list(futures), loop=client.loop), [], False
+    ac, outcomes, stopping = as_completed(loop=client.loop), [], False
     try:
-        while not ac.is_empty():
+        while waiting or futures:
+            new = _submit(client, waiting, bases, report_to); futures |= new; ac.update(new)
             for f in ac.next_batch(block=False):
                 cell = futures.pop(f); outcomes.append(_outcome(f, cell)); f.release(); live.done(cell, outcomes[-1])  # else a lost worker would have Dask make it again
             if signals.n and not stopping:
