@@ -82,12 +82,12 @@ def versions() -> dict:
 
 # %% ../nbs/lib/01_repro.ipynb #01-repro-018
 def git_state() -> dict:
-    "The commit of the project root and whether tracked files differ from it; null where git does not say."
+    "The commit of the project root and whether tracked files that a run depends on differ from it: all but `results/`, which only reports read; null where git does not say."
     def git(*a):
         try: r = subprocess.run(['git', '--no-optional-locks', '-C', str(paths.root()), *a], capture_output=True, text=True, timeout=20)
         except (OSError, subprocess.TimeoutExpired): return None
         return None if r.returncode else r.stdout.strip()
-    sha = git('rev-parse', 'HEAD'); changed = git('status', '--porcelain', '--untracked-files=no') if sha else None
+    sha = git('rev-parse', 'HEAD'); changed = git('status', '--porcelain', '--untracked-files=no', '--', '.', ':(exclude)results') if sha else None
     return dict(sha=sha or None, dirty=None if changed is None else bool(changed))
 
 # %% ../nbs/lib/01_repro.ipynb #01-repro-019
