@@ -83,12 +83,13 @@ def run(a) -> int:
     "`crma run`."
     from crma import batch, registration
     from crma.cluster import read_settings
-    plan = lambda: [c if a.force or a.threads or 'threads' in _settings(a.set) else batch.as_made(c) for c in _plan(a)]
+    threads = a.threads or _settings(a.set).get('threads')
+    plan = lambda: [c if a.force or threads else batch.as_made(c) for c in _plan(a)]
     cells = plan()
     if a.dry_run: return _dry_run(a.suite, cells)
     if _lock_models(cells): cells = plan()  # the revision is part of a cell's key
     if unready := registration.unready(a.suite): print(f'{a.suite}: {unready}', file=sys.stderr)
-    code = _summary(batch.run(cells, a.workers, a.threads or _settings(a.set).get('threads', 1), resume=not a.force, executor=a.executor, settings=read_settings(a.cluster), report_to=a.report_to))
+    code = _summary(batch.run(cells, a.workers, threads or 1, resume=not a.force, executor=a.executor, settings=read_settings(a.cluster), report_to=a.report_to))
     _print_verdicts([c for c in cells if batch.state(c)[0] == 'done'])
     return code
 

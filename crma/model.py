@@ -346,7 +346,7 @@ def _check_task(self: ContinualModel, name: str, inherit: str|None, adapter: Lor
     if adapter and adapter.use_dora and init_without_base(adapter.init_lora_weights) != adapter.init_lora_weights:
         raise ValueError(f'adapter of task {name!r}: DoRA and init_lora_weights={adapter.init_lora_weights!r} do not go together here: leave one out')
     if self.current: raise RuntimeError(f'task {self.current!r} is still open: call end_task() before begin_task({name!r})')
-    if name in self.tasks or name == self.SUBSTRATE: raise ValueError(f'task {name!r} exists already: choose another name')
+    if name in self.tasks: raise ValueError(f'task {name!r} exists already: choose another name')
     if inherit is not None and inherit not in self.tasks: raise ValueError(f'cannot inherit from {inherit!r}: known tasks are {self.tasks}')
     check_task_name(self.base, name)
 
@@ -357,7 +357,7 @@ class _Tap:
     "Sums, at one block, over the unmasked tokens: of z z^T and ||x||^2 of what enters (`x`; z = Q x), and of the gradients at what leaves."
     def __init__(self, layer, name: str, pull: bool):
         self.read, self.mask, self.n = layer.crma_read[name].double(), None, 0
-        self.zz = self.gg = self.xx = 0.
+        k, d = self.read.shape; self.zz, self.gg, self.xx = (self.read.new_zeros(s) for s in ((k, k), (d, d) if pull else (), ()))
         self.handles = [layer.register_forward_pre_hook(self.enter)] + ([layer.register_forward_hook(self.leave)] if pull else [])
     def kept(self, x): return (x[self.mask] if self.mask is not None and self.mask.shape == x.shape[:2] else x.flatten(0, -2)).double()
     def enter(self, m, args):
@@ -385,12 +385,10 @@ def _pull(model: nn.Module, b: dict, taps: list, probe: torch.Generator) -> int:
     return len(logits)
 
 # %% ../nbs/lib/05_model.ipynb #05-model-037
-def everywhere(*sums) -> list:
-    "Each sum over all processes of the group, if there is one: tensors stay tensors, numbers numbers."
-    if not (torch.distributed.is_available() and torch.distributed.is_initialized()): return [*sums]
-    out = [x.clone() if torch.is_tensor(x) else torch.tensor(float(x)) for x in sums]
-    for x in out: torch.distributed.all_reduce(x)
-    return [y if torch.is_tensor(x) else type(x)(y) for x, y in zip(sums, out)]
+def everywhere(x: torch.Tensor) -> torch.Tensor:
+    "The sum of `x` over all processes of the group, in place, if there is one."
+    if torch.distributed.is_available() and torch.distributed.is_initialized(): torch.distributed.all_reduce(x)
+    return x
 
 @torch.no_grad()
 def second_moments(model: nn.Module, bank: Bank, batches) -> dict: # float64
@@ -412,10 +410,10 @@ def second_moments(model: nn.Module, bank: Bank, batches) -> dict: # float64
         model.train(was)
         for t in taps:
             for h in t.handles: h.remove()
-    for t in taps: t.zz, t.gg, t.xx, t.n, answered = everywhere(t.zz, t.gg, t.xx, t.n, answers)
-    if not taps[0].n or (fisher and not answered): raise ValueError(f"batches: expected at least one {'answer token (a label that is not -100)' if taps[0].n else 'token that the attention mask keeps'}, found none: give batches of the task that ends")
-    answers, found = answered, dict(inputs=torch.stack([t.zz/t.xx for t in taps]))
-    return found | dict(outputs=torch.stack([t.gg*t.xx/t.n/answers for t in taps])) if fisher else found
+    zz, xx = (everywhere(torch.stack([getattr(t, of) for t in taps])) for of in ('zz', 'xx')); counts = everywhere(xx.new_tensor([*(t.n for t in taps), answers])); n, answers = counts[:-1], counts[-1]
+    if not n.all() or (fisher and not answers): raise ValueError(f"batches: expected at least one {'answer token (a label that is not -100)' if n.all() else 'token that the attention mask keeps'}, found none: give batches of the task that ends")
+    each = lambda x: x[:, None, None]; found = dict(inputs=zz/each(xx))
+    return found | dict(outputs=everywhere(torch.stack([t.gg for t in taps]))*each(xx)/each(n)/answers) if fisher else found
 
 # %% ../nbs/lib/05_model.ipynb #05-model-038
 @torch.no_grad()

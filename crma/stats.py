@@ -137,10 +137,6 @@ def side(x, # Values, one per seed
     return int(lo > 0) - int(hi < 0)
 
 # %% ../nbs/lib/12_stats.ipynb #12-stats-041
-def _d(a, b):
-    "Difference of means over the pooled standard deviation, equal sizes."
-    return (a.mean() - b.mean())/np.sqrt((a.var(ddof=1) + b.var(ddof=1))/2)
-
 def _noncentral(t: float, df: int, q: float) -> float:
     "The noncentrality of a t distribution below whose observed `t` lies the share q."
     f = lambda nc: stats.nct.cdf(t, df, nc) - q
@@ -157,11 +153,10 @@ def cohen_d(a, # Values of one condition
     "Cohen's d and its exact interval for normal values, from the noncentral t distribution (Cumming and Finch 2001); infinite, without interval, where nothing spreads."
     a, b = _sample(a, 'a'), _sample(b, 'b'); n, q = len(a), _level(confidence)
     if n != len(b): raise ValueError(f'expected equally many values, found {n} and {len(b)}')
-    with np.errstate(divide='ignore', invalid='ignore'): d = float((a - b).mean()/(a - b).std(ddof=1) if paired else _d(a, b))
+    with np.errstate(divide='ignore', invalid='ignore'): d = float((a - b).mean()/((a - b).std(ddof=1) if paired else np.sqrt((a.var(ddof=1) + b.var(ddof=1))/2)))
     if not np.isfinite(d): return d, float('nan'), float('nan')
     scale, df = (n**.5, n - 1) if paired else ((n/2)**.5, 2*n - 2)
     return d, _noncentral(d*scale, df, (1 + q)/2)/scale, _noncentral(d*scale, df, (1 - q)/2)/scale
-
 
 # %% ../nbs/lib/12_stats.ipynb #12-stats-044
 def tost(x, # Values, or differences
