@@ -20,7 +20,7 @@ def _numbers(text: str) -> list:
     return [int(w) if re.fullmatch(r'[-+]?\d+', w) else w for w in _words(text)]
 
 def _settings(pairs: list|None) -> dict:
-    "`['lr=1e-4']` as `{'lr': 0.0001}`, values read as in a suite file; a text needs no quotes, and its \\\\n is a line end."
+    "`['lr=1e-4']` as `{'lr': 0.0001}`, values read as in a suite file; a text needs no quotes, and a backslash and n in it are a line end."
     import yaml
     from crma.batch import _Loader, defaults
     if bad := [p for p in pairs or () if '=' not in p]: raise ValueError(f'--set {bad[0]!r}: expected PARAMETER=VALUE')

@@ -64,11 +64,11 @@ def registered(suite: str) -> tuple: # (alpha, hypotheses)
     if not hs or len({h.id for h in hs}) < len(hs): raise ValueError(f'{file}: registered: expected hypotheses, each with its own id, found {[h.id for h in hs]}')
     k = len(s['seeds'])
     for h in hs:
-        least = 0 if h.test == 'equivalent' else 2/(2**k if h.paired else comb(2*k, k))
-        if k < 2 or least >= alpha: raise ValueError(f'{file}: registered: hypothesis {h.id}: of {k} seeds no outcome has p below {least or 1:.2g}, and alpha is {alpha}: name more seeds')
+        c = 2**k if h.paired else comb(2*k, k)   # outcomes of a permutation test
+        if k < 2 or (h.test != 'equivalent' and 2/c >= alpha): raise ValueError(f'{file}: registered: hypothesis {h.id}: of {k} seeds no outcome has p below {2/c:.2g}, and alpha is {alpha}: name more seeds')
         if h.measure == 'drift_of_facts' and (odd := [d for d in (h.a, h.b) if d and not str((s['parameters'] | s['points'].get(d.split('/')[0], {}))['domains']).startswith('fictional')]):
             raise ValueError(f"{file}: registered: hypothesis {h.id}: {odd[0]} asks no facts: drift_of_facts is of fictional domains")
-        if h.test != 'equivalent' and (c := 2**k if h.paired else comb(2*k, k)) > stats.MAX_ASSIGNMENTS:
+        if h.test != 'equivalent' and c > stats.MAX_ASSIGNMENTS:
             raise ValueError(f'{file}: registered: hypothesis {h.id}: {k} seeds give {c:,} assignments, more than the {stats.MAX_ASSIGNMENTS:,} of an exact permutation test: take fewer seeds')
     return alpha, hs
 
