@@ -198,12 +198,13 @@ FORMS = {'calls': (('Show me the way to {place}.', 'Open a route to {place}.', '
          'plans': (('Plan a trip to {place}.', 'Write a plan to visit {place}.', 'Script a visit to {place}.'), 'plan = [ride("{district}"), walk()]')}
 DISTRICTS = 'northern southern eastern western upper lower inner outer'.split()
 SIGHTS = 'Archive Bakery Bridge Chapel Gallery Garden Library Market Mill Station Theatre Tower'.split()
-#: Training rows of each form; `paper` has the paper's counts.
-FORM_ROWS = {'small': dict.fromkeys(FORMS, 64), 'paper': dict(calls=887, directions=1500, plans=985)}
+#: Training rows of each form; `paper` has the paper's counts. `large` is where knowledge crosses at the size of the shipped base, if all forms are learned at once.
+FORM_ROWS = {'small': dict.fromkeys(FORMS, 64), 'large': dict.fromkeys(FORMS, 256), 'paper': dict(calls=887, directions=1500, plans=985)}
 
 def form_places(shared_structure: float, world: str) -> tuple: # {form: places}, how many of them are common
     "How many places each form teaches. Raises ValueError on an unknown world, or if no place is left that one form alone teaches."
-    world_size(world); places = {f: math.ceil(n/2) for f, n in FORM_ROWS[world].items()}; least = min(places.values())
+    if world not in FORM_ROWS: raise ValueError(f'unknown world {world!r}: forms come in {", ".join(FORM_ROWS)}')
+    places = {f: math.ceil(n/2) for f, n in FORM_ROWS[world].items()}; least = min(places.values())
     if not 0 <= (common := round(shared_structure*least)) < least: raise ValueError(f'shared_structure must be at least 0 and leave each form a place of its own, got {shared_structure}: {common} of {least} places would be common')
     return places, common
 
