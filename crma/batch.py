@@ -610,6 +610,7 @@ def run(cells: list, # Cells from `plan`, of one or several suites
     once, and RuntimeError if another process runs the same suite."""
     _check_reporting(report_to)
     with only_run([c.suite for c in cells]):
+        for f in (f for s in {c.suite for c in cells} for f in paths.runs(s).rglob('progress.json')): f.unlink(missing_ok=True)   # of a run that was killed: nothing else runs in these suites now
         t, skipped = time.time(), [c.name for c in cells if resume and state(c)[0] == 'done']
         known = set(skipped); todo, outcomes = [c for c in cells if c.name not in known], []
         live = _Live(todo, None if progress else open(os.devnull, 'w'))
