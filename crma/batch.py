@@ -529,10 +529,13 @@ def _said(future) -> str:
     try: return future.result()
     except Exception as e: return f'{type(e).__name__}: {e}'.splitlines()[0]
 
-def _submit(client, waiting: dict, bases: dict, report_to: str=None) -> dict: # future -> cell
-    """Submit the cells whose base model is there, and take them out of `waiting`. Not sooner, with its future for an argument: Dask keeps such cells to the worker that made it, while others have nothing to do.
+def _submit(client, waiting: dict, bases: dict, out: int, report_to: str=None) -> dict: # future -> cell
+    """Hand out cells whose base model is there, one for each thread that has nothing to do (`out` cells have one), and take them out of `waiting`. No more and no sooner: Dask deals what
+    it is given to workers at once, after durations that it cannot know, and leaves a worker idle for hours while cells wait behind another's.
     `run_cell` limits how often a cell starts again, by its progress; Dask would count over the whole run."""
     ready = [k for k, c in waiting.items() if c.model == 'none' or bases[c.model].done()]
+    room = sum(client.nthreads().values()) - out - sum(not f.done() for f in bases.values()) if ready else 0
+    ready = ready[:max(room, 0)]
     return {client.submit(run_cell, c, bases.get(c.model) and _said(bases[c.model]), report_to, key=k, pure=False, retries=10**6): c for k in ready for c in [waiting.pop(k)]}
 
 def _outcome(future, cell: Cell) -> dict:
@@ -570,13 +573,15 @@ def _watch(client, cells: list, live: _Live, signals: _Signals, report_to: str=N
     ac, outcomes, stopping = as_completed(loop=client.loop), [], False
     try:
         while waiting or futures:
-            new = _submit(client, waiting, bases, report_to); futures |= new; ac.update(new)
+            new = _submit(client, waiting, bases, len(futures), report_to); futures |= new; ac.update(new)
             for f in ac.next_batch(block=False):
                 cell = futures.pop(f); outcomes.append(_outcome(f, cell)); f.release(); live.done(cell, outcomes[-1])  # else a lost worker would have Dask make it again
             if signals.n and not stopping:
                 stopping = True; live.line('stopping: running cells finish their task and keep it; interrupt once more to stop at once')
-                for c in live.left.values():
+                for c in futures.values():
                     with contextlib.suppress(OSError): c.folder.mkdir(parents=True, exist_ok=True); (c.folder/'stop').touch()
+                for c in waiting.values(): outcomes.append(dict(name=c.name, ok=False, stopped=True, seconds=0., error='')); live.done(c, outcomes[-1])
+                waiting.clear()
             live.tick('  '.join(_base_line(m) for m, f in bases.items() if f.status == 'pending'))
             time.sleep(.1)
     except KeyboardInterrupt:

@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['CERTIFIED', 'WEIGHED', 'mixer', 'core', 'polar', 'unit_ball', 'CrmaLayer', 'add_adapter_', 'float32', 'forward',
            'hook', 'Bank', 'project_', 'mixing', 'write_back', 'constrain', 'refresh', 'note_step', 'back_of',
-           'snapshot', 'certify', 'report', 'operator', 'distance', 'hold', 'spent', 'nearest_write', 'within_budget',
-           'certified', 'write_certificate', 'check_certificate', 'note_load']
+           'snapshot', 'certify', 'report', 'operator', 'distance', 'hold', 'moved', 'reach', 'admits', 'spent',
+           'nearest_write', 'within_budget', 'certified', 'write_certificate', 'check_certificate', 'note_load']
 
 # %% ../nbs/lib/04_layer.ipynb #04-layer-002
 import weakref
@@ -16,7 +16,7 @@ from peft.tuners._buffer_dict import BufferDict
 from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import nn
 from .config import CrmaConfig, check_hidden_size
-from .drift import clip, drift, furthest, operator_norm, shrink
+from .drift import clip, drift, furthest, shrink, within
 from .repro import seed_for
 from .sinkhorn import certificate, doubly_stochastic, logits_shape, spectral_norm
 
@@ -49,9 +49,9 @@ def polar(q: torch.Tensor, # (L, k, d) of full rank
 def unit_ball(w: torch.Tensor, # (L, d, k)
              ) -> torch.Tensor: # (L, d, k)
     "Nearest matrices of spectral norm at most 1: singular values above 1 are cut (to 1 - 2^-20, room for rounding); what is inside stays as it is."
-    over = operator_norm(w) > 1
-    if not over.any(): return w
-    return torch.where(over[:, None, None], clip(w.double(), torch.full((len(w),), 1 - 2**-20, dtype=torch.float64, device=w.device)).to(w.dtype), w)
+    wide = w.double(); inside = within(wide.mT @ wide, 1.)
+    if inside.all(): return w
+    return torch.where(inside[:, None, None], w, clip(wide, torch.full((len(w),), 1 - 2**-20, dtype=torch.float64, device=w.device)).to(w.dtype))
 
 # %% ../nbs/lib/04_layer.ipynb #04-layer-011
 #: What a saved block carries of `Bank.report`, in this order.
@@ -265,42 +265,59 @@ def hold(self: Bank, moments: dict|None=None, # What `WEIGHED` names for the con
     if 'write' in self.parts: h['axes'] = (*torch.linalg.eigh(c @ h['inputs'] @ c.mT), *(torch.linalg.eigh(h['outputs']) if 'outputs' in h else ())) if need else spectral_norm(c)
     elif 'outputs' in h: h['seen'] = h['read'].double() @ h['outputs'] @ h['read'].double().mT  # convex blocks write back along Q
 
-@torch.no_grad()
-def spent(self: Bank, p: dict|None=None, # The parameters that may move; None: the present ones
-         ) -> torch.Tensor: # (L,) float64
-    "Drift from the state held, in the configured measure."
-    h, p = self.held, p or {what: self.stack(what) for what in self.parts}
-    if 'write' in p: return drift((p['write'].double() - h['write'].double()) @ h['core'], h.get('inputs'), h.get('outputs'))
+def moved(self: Bank, p: dict) -> torch.Tensor: # (L, d, k) or (L, k, k) float64
+    "How far the parameters `p` are from those held: W, or the whole core of convex blocks."
+    if 'write' in p: return p['write'].double() - self.held['write'].double()
     m = doubly_stochastic(p['logits'], self.config.sinkhorn_iters, self.config.construction, p['alpha'])
-    return drift(core(m, p['gate'], self.config.stream_rank, 'convex').double() - h['core'], h.get('inputs'), h.get('seen'))
+    return core(m, p['gate'], self.config.stream_rank, 'convex').double() - self.held['core']
 
-Bank.hold, Bank.spent = hold, spent
+def reach(self: Bank, delta: torch.Tensor, # As `moved` gives it
+         ) -> torch.Tensor: # (L,) float64
+    "Drift, in the configured measure, of blocks that moved by `delta`."
+    h, write = self.held, 'write' in self.parts
+    return drift(delta @ h['core'] if write else delta, h.get('inputs'), h.get('outputs' if write else 'seen'))
+
+def admits(self: Bank, delta: torch.Tensor) -> torch.Tensor: # (L,) bool
+    "Whether the budget allows what `moved` gives; of the operator norm only k x k matrices are factored."
+    h, eps = self.held, self.config.drift_budget
+    if 'inputs' in h: return self.reach(delta) <= eps
+    gram = delta.mT @ delta
+    return within(h['core'].mT @ gram @ h['core'] if 'write' in self.parts else gram, eps)
+
+@torch.no_grad()
+def spent(self: Bank) -> torch.Tensor: # (L,) float64
+    "Drift of the present state from the one held, in the configured measure."
+    return self.reach(self.moved({what: self.stack(what) for what in self.parts}))
+
+for f in (hold, moved, reach, admits, spent): setattr(Bank, f.__name__, f)
 
 # %% ../nbs/lib/04_layer.ipynb #04-layer-025
 def nearest_write(self: Bank, w: torch.Tensor, # (L, d, k) float32
                   sweeps: int=8, # Rounds of alternating projections
-                 ) -> torch.Tensor: # (L, d, k) float32
+                 ) -> tuple: # (L, d, k) float32, and whether it is known to lie in both
     "W projected onto the unit ball and the budget in turn."
-    h, eps = self.held, self.config.drift_budget
-    aim = torch.full((len(w),), max(eps - 1e-6, 0.), dtype=torch.float64, device=w.device)  # room for float32 rounding
+    h = self.held; held = h['write'].double()
+    aim = torch.full((len(w),), max(self.config.drift_budget - 1e-6, 0.), dtype=torch.float64, device=w.device)  # room for float32 rounding
     for _ in range(sweeps):
-        w = unit_ball(w)
-        if not (over := self.spent(dict(write=w)) > eps).any(): break
-        delta = w.double() - h['write'].double()
+        was, w = w, unit_ball(w)
+        delta = w.double() - held
+        if (good := self.admits(delta)).all(): return w, w is was
         near = clip(delta, aim/h['axes'].clamp_min(1e-12)) if 'inputs' not in h else shrink(delta, aim, *h['axes'])
-        w = torch.where(over[:, None, None], (h['write'].double() + near).float(), w)
-    return w
+        w = torch.where(good[:, None, None], w, (held + near).float())
+    return w, False
 
 def within_budget(self: Bank, wish: dict) -> dict: # both: what -> (L, ...) float32
     "What `project_` writes: the wish, as far as the constraints admit it, in the float32 numbers that are kept."
     if self.held['read'].device != (here := self.own('read')[0].device):  # the model was moved since
         self.hold({n: self.held[n].to(here) for n in WEIGHED[self.config.drift_measure]}, {what: self.held[what].to(here) for what in self.parts})
-    h, eps = self.held, self.config.drift_budget
+    h = self.held
     if 'write' in self.parts:
-        def ok(p): return (self.spent(p) <= eps) & (operator_norm(p['write']) <= 1)
-        return {what: h[what] for what in self.parts} | furthest(dict(write=h['write']), dict(write=self.nearest_write(wish['write'])), ok)
+        def ok(p): x = p['write'].double(); return self.admits(self.moved(p)) & within(x.mT @ x, 1.)
+        w, known = self.nearest_write(wish['write'])
+        if not known: w = furthest(dict(write=h['write']), dict(write=w), ok)['write']
+        return {what: h[what] for what in self.parts} | dict(write=w)
     wish = {what: wish[what] for what in ('logits', 'alpha', 'gate')}
-    return dict(read=h['read']) | furthest({what: h[what] for what in wish}, wish, lambda p: self.spent(p) <= eps)
+    return dict(read=h['read']) | furthest({what: h[what] for what in wish}, wish, lambda p: self.admits(self.moved(p)))
 
 Bank.nearest_write, Bank.within_budget = nearest_write, within_budget
 
