@@ -17,9 +17,9 @@ def operator_norm(a: torch.Tensor, # (L, d, k)
 def within(gram: torch.Tensor, # (L, k, k) float64, A^T A
            bound: float,
           ) -> torch.Tensor: # (L,) bool
-    "Is the largest singular value of A at most `bound`? Proved by a Cholesky factor of bound^2 I - A^T A (Rump 2006), several times as fast as eigenvalues; no once less than 2^-40 of it is left."
-    left = -gram
-    left.diagonal(dim1=-2, dim2=-1).add_(bound**2*(1 - 2**-40) + 1e-300)   # the last for a bound of 0
+    "Is the largest singular value of A at most `bound`? Proved by a Cholesky factor of bound^2 I - A^T A (Rump 2006), several times as fast as eigenvalues; no once less than 2^-40 of it is left, or k (k + 2) 2^-52, for rounding grows with k."
+    left, k = -gram, gram.shape[-1]
+    left.diagonal(dim1=-2, dim2=-1).add_(bound**2*(1 - max(2**-40, k*(k + 2)*2**-52)) + 1e-300)   # the last for a bound of 0
     return torch.linalg.cholesky_ex(left).info == 0
 
 def drift(delta: torch.Tensor, # (L, d, k)
