@@ -1,4 +1,4 @@
-# Needs Python 3.10 or later and make; everything else goes into .venv.
+# Needs Python 3.11 or later and make; everything else goes into .venv.
 #   make demo PYTHON=python3.12                 another interpreter
 #   make demo PIP_ARGS="--extra-index-url URL"  the CPU index named at pytorch.org/get-started: spares the gigabytes of torch's CUDA build
 #   make test ONLY=lint                         only the checks whose name holds a word
@@ -36,8 +36,8 @@ site: .venv/.installed ## build the web site into _docs (needs Quarto) and check
 
 # torch comes first and pinned, so that no later requirement can pull another build of it
 .venv/.installed: settings.ini setup.py constraints.txt
-	@command -v "$(PYTHON)" >/dev/null || { echo "crma needs Python 3.10 or later: there is no '$(PYTHON)'. Install it, or name yours: make demo PYTHON=..."; exit 1; }
-	@"$(PYTHON)" -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if v >= (3, 10) else "crma needs Python 3.10 or later, this is %d.%d: name another with make demo PYTHON=..." % v)'
+	@command -v "$(PYTHON)" >/dev/null || { echo "crma needs Python 3.11 or later: there is no '$(PYTHON)'. Install it, or name yours: make demo PYTHON=..."; exit 1; }
+	@"$(PYTHON)" -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if v >= (3, 11) else "crma needs Python 3.11 or later, this is %d.%d: name another with make demo PYTHON=..." % v)'
 	@echo "1/3 .venv with $$("$(PYTHON)" --version)"
 	@"$(PYTHON)" -m venv .venv || { echo "Python could not make .venv. On Debian or Ubuntu: install python3-venv, then call make again."; exit 1; }
 	@echo "2/3 $$(grep '^torch==' constraints.txt)"

@@ -14,6 +14,7 @@ import readme
 import run_notebook as notebook
 
 ROOT = readme.ROOT
+os.environ.setdefault('CUDA_VISIBLE_DEVICES', '')  # every check runs on a CPU; those of the GPU too with CUDA_VISIBLE_DEVICES=0
 WORKERS = 2  # notebooks at a time, one thread each
 LIMIT_S = 300  # seconds for one notebook
 MAX_BYTES = 1_000_000  # for any file of the repository

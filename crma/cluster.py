@@ -36,13 +36,13 @@ def workers_spec(workers: int=None, # Number of workers; None: one per GPU, else
                  threads: int=1, # CPU threads inside each worker
                  **env, # More environment variables of the workers
                 ) -> dict:
-    "Workers for `SpecCluster`: one nanny per GPU or per `threads` cores."
+    "Workers for `SpecCluster`: one nanny per GPU or per `threads` cores; more than there are GPUs share them in turn."
     from distributed import Nanny
     gpu = gpus(); n = workers or len(gpu) or max(1, cores()//threads)
     if n < 1 or threads < 1: raise ValueError(f'workers and threads must be at least 1, got {workers} and {threads}')
     options = dict(host='127.0.0.1', nthreads=1, memory_limit=0, silence_logs=logging.ERROR, dashboard=False, dashboard_address='127.0.0.1:0')
     return {i: dict(cls=Nanny, options=options | dict(name=f'w{i}',
-            env=env | thread_env(threads) | (dict(CUDA_VISIBLE_DEVICES=gpu[i % len(gpu)]) if gpu else {}))) for i in range(min(n, len(gpu)) if gpu else n)}
+            env=env | thread_env(threads) | (dict(CUDA_VISIBLE_DEVICES=gpu[i % len(gpu)]) if gpu else {}))) for i in range(n)}
 
 def _local(workers, threads, tmp):
     from distributed import Scheduler, SpecCluster

@@ -209,7 +209,9 @@ def _get_adapter_state_dict(cls, model, config, adapter_name, state_dict, unwant
     "What PEFT saves, and the sample of the base."
     out = super(CrmaModel, cls)._get_adapter_state_dict(model, config, adapter_name, state_dict, unwanted_adapter_names)
     out = {k: v for k, v in out.items() if '.crma_' in k}  # not the LoRAs on top
-    return out | {BASE_KEY: b.base for b in banks(model) if b.name == adapter_name}
+    own = [b for b in banks(model) if b.name == adapter_name]
+    if any(b.held for b in own): warnings.warn(f'adapter {adapter_name!r}: this file does not hold what its drift budget counts from: call `hold()` on its bank after loading and before the next task, or save a ContinualModel')
+    return out | {BASE_KEY: b.base for b in own}
 
 @classmethod
 def _remap_adapter_state_dict_for_load(cls, model, config, adapter_name, state_dict):
@@ -534,7 +536,9 @@ def save_pretrained(self: ContinualModel, folder: Path|str):
     if self.current and self.bank and self.bank.config.drift_budget is not None: raise RuntimeError(f'task {self.current!r} is open, and a drift budget is counted from the end of a task: call end_task() before saving')
     def save(model, names, where, part): # PEFT's own filter would put the substrate into the LoRAs' files too
         state = {k: v for k, v in model.state_dict().items() if part in k}
-        model.save_pretrained(folder/where, selected_adapters=names, state_dict=state, save_embedding_layers=False)  # 'auto' would ask the hub, at no revision, and none is trained
+        with warnings.catch_warnings():
+            warnings.filterwarnings('ignore', '.*what its drift budget counts from')  # it lies beside
+            model.save_pretrained(folder/where, selected_adapters=names, state_dict=state, save_embedding_layers=False)  # 'auto' would ask the hub, at no revision, and none is trained
         (folder/where/'README.md').unlink(missing_ok=True)  # PEFT's card: it may name the base by a path of this machine
     if self.substrate: save(self.substrate, [self.SUBSTRATE], self.SUBSTRATE, '.crma_')
     held = folder/self.SUBSTRATE/'held.safetensors'; held.unlink(missing_ok=True)  # another model's, where the folder is used again

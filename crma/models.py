@@ -101,9 +101,9 @@ def identity(name: str) -> str:
 _REFUSED = '{}: the hub refuses access: accept the licence on its page and run `hf auth login`'
 
 def check_access(name: str, api: HfApi|None=None):
-    "PermissionError if the hub will not hand out a gated model: its page answers everybody, its weights do not. Without a hub nothing is said, for the cache may have them."
+    "PermissionError if the hub will not hand out a model that the registry or the lock says is gated: its page answers everybody, its weights do not. Without a hub nothing is said, for the cache may have them."
     m = model(name)
-    if not m.gated: return
+    if not (m.gated or (locked().get(name) or {}).get('gated')): return   # a hub may have gated it since
     try: (api or HfApi()).auth_check(m.hub)
     except HfHubHTTPError as e:
         if e.response is not None and e.response.status_code in (401, 403): raise PermissionError(_REFUSED.format(m.hub)) from None
