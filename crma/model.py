@@ -81,7 +81,7 @@ class CrmaModel(BaseTuner):
 
     def _prepare_adapter_config(self, peft_config, model_config):
         check_hidden_size(peft_config, hidden_size(self.model))
-        if (task := getattr(peft_config.task_type, 'value', peft_config.task_type)) in ('SEQ_CLS', 'TOKEN_CLS', 'QUESTION_ANS'): raise ValueError(f'CrmaConfig.task_type: {task} has a head to train, which CRMA does not train or save: expected no task_type here, and a LoRA of this task_type (it trains the head) beside the substrate')
+        if (task := getattr(peft_config.task_type, 'value', peft_config.task_type)) in ('SEQ_CLS', 'TOKEN_CLS', 'QUESTION_ANS'): raise ValueError(f'CrmaConfig.task_type: {task} has a head to train, which CRMA does not train or save: expected no task_type here, and a LoRA of this task_type beside the substrate, which trains the head; keep the base too, whose head is drawn anew at every load')
         if peft_config.target_modules is None:
             peft_config.target_modules = _targets(self.model, peft_config)
             peft_config.layers_to_transform = peft_config.layers_pattern = None  # now part of the pattern, which is what gets saved
@@ -554,7 +554,7 @@ ContinualModel.save_pretrained = save_pretrained
 
 # %% ../nbs/lib/05_model.ipynb #05-model-load-held
 def _load_held(bank: Bank, file: Path):
-    "What a drift budget holds on to; ValueError unless it is there, obeys the constraints, and the substrate just loaded is within the budget of it, to the rounding of another processor's M."
+    "What a drift budget holds on to; ValueError unless it is there, obeys the constraints, and the substrate just loaded is within the budget of it."
     if not file.exists(): raise ValueError(f'{file.name}: not found, and the substrate has a drift budget and trained tasks: expected a folder written by ContinualModel.save_pretrained')
     state = load_file(file, device=str(bank.own('read')[0].device))
     moments = {n: state.pop(n) for n in WEIGHED[bank.config.drift_measure] if n in state}
@@ -564,7 +564,7 @@ def _load_held(bank: Bank, file: Path):
     odd = odd or [n for n, m in moments.items() if not m.isfinite().all() or torch.linalg.eigvalsh(m.double()).min() < -1e-6*m.abs().max()]
     if not odd:
         bank.hold(moments, state)
-        if (bank.spent() > bank.config.drift_budget + 1e-6).any() or ('write' in state and operator_norm(state['write']).max() > 1 + 1e-6): odd = ['the distance from it']
+        if (bank.spent() > bank.config.drift_budget).any() or ('write' in state and operator_norm(state['write']).max() > 1 + 1e-6): odd = ['the distance from it']
     if odd: bank.held = None; raise ValueError(f'{file.name}: {odd[0]} does not fit the substrate beside it: the file was altered after saving, or comes from another save; save the model again')
 
 # %% ../nbs/lib/05_model.ipynb #05-model-047
