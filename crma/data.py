@@ -787,11 +787,12 @@ def tokenize(examples: list, tokenizer, max_length: int, sep: str|None=' ') -> l
 # %% ../nbs/lib/06_data.ipynb #06-data-062
 def collate(batch: list, # Results of `encode`
             pad_id: int, # Token that fills the right side
+            device: torch.device|str='cpu', # Where the tensors lie
            ) -> dict:
     "Right-padded LongTensors (batch, length): `input_ids`, `attention_mask` (0 on padding), `labels` (-100 on padding)."
     if not batch: raise ValueError('an empty batch: expected at least one encoded example')
     n = max(len(b['input_ids']) for b in batch)
-    pad = lambda get, fill: torch.tensor([list(get(b)) + [fill]*(n - len(b['input_ids'])) for b in batch], dtype=torch.long)
+    pad = lambda get, fill: torch.tensor([list(get(b)) + [fill]*(n - len(b['input_ids'])) for b in batch], dtype=torch.long, device=device)
     return dict(input_ids=pad(lambda b: b['input_ids'], pad_id), attention_mask=pad(lambda b: [1]*len(b['input_ids']), 0), labels=pad(lambda b: b['labels'], -100))
 
 # %% ../nbs/lib/06_data.ipynb #06-data-pack
