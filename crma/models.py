@@ -4,16 +4,20 @@
 
 # %% auto #0
 __all__ = ['MODELS', 'BYTES', 'WAYS', 'STARTS', 'START', 'GPUS', 'Model', 'model', 'config', 'skeleton', 'tiny', 'random_model',
-           'lock_file', 'locked', 'revision', 'identity', 'check_access', 'lock', 'lora_size', 'memory', 'fit', 'hours']
+           'lock_file', 'locked', 'revision', 'identity', 'check_access', 'lock', 'lora_size', 'saved_bytes',
+           'layer_bytes', 'memory', 'fit', 'hours']
 
 # %% ../nbs/lib/07b_models.ipynb #07b-models-002
 import json
+from contextlib import nullcontext
 from functools import cache
 from dataclasses import dataclass, field
 from pathlib import Path
 import torch, transformers
 from huggingface_hub import HfApi
 from huggingface_hub.utils import HfHubHTTPError
+from peft import LoraConfig, get_peft_model
+from torch._subclasses.fake_tensor import FakeTensorMode
 from . import paths
 
 # %% ../nbs/lib/07b_models.ipynb #07b-models-005
@@ -136,6 +140,28 @@ def lora_size(name: str, rank: int) -> int:
     "Parameters of a LoRA of this rank on all linear layers."
     return rank*_linears(name)[1]
 
+def saved_bytes(model: torch.nn.Module, context=nullcontext(), **batch) -> int:
+    "Bytes that one forward pass keeps for the backward pass, each storage once, without parameters and buffers."
+    own, kept = {t.untyped_storage()._cdata for t in (*model.parameters(), *model.buffers())}, {}
+    def pack(t):
+        if (s := t.untyped_storage())._cdata not in own: kept[s._cdata] = s
+        return t
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda t: t), context: model(**batch)
+    return sum(s.nbytes() for s in kept.values())
+
+def _kept(c: transformers.PretrainedConfig, dtype: str, rank: int, batch: int, length: int) -> int:
+    "Bytes that a forward pass under LoRA keeps for the backward pass, parameters left out; the tensors are fake, so any size costs nothing."
+    with torch.device('meta'): net = get_peft_model(transformers.AutoModelForCausalLM.from_config(c, dtype=getattr(torch, dtype)), LoraConfig(r=rank, target_modules='all-linear')).train()
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        ids = torch.zeros((batch, length), dtype=torch.long); net.to_empty(device='cpu')
+        return saved_bytes(net, torch.autocast('cpu', torch.bfloat16, enabled=dtype == 'bfloat16'), input_ids=ids, attention_mask=torch.ones_like(ids), labels=ids)
+
+@cache
+def layer_bytes(name: str, dtype: str, rank: int, batch: int, length: int) -> int:
+    "Bytes that one decoder layer with LoRA on all its linears keeps for the backward pass, in bfloat16 under autocast as the Trainer runs it; rows may be padded."
+    one, two = (_kept(config(name, num_hidden_layers=n), dtype, rank, batch, length) for n in (1, 2))
+    return two - one
+
 def memory(name: str, quantization: str='nf4', dtype: str='bfloat16', rank: int=16, batch: int=2, length: int=1024, checkpointing: bool=True, optimizer: str='paged-adamw-8bit',
            streams: int=0, stream_rank: int=16, # A substrate of this size; streams 0: none
            tasks: int=1, # LoRAs resident
@@ -146,7 +172,7 @@ def memory(name: str, quantization: str='nf4', dtype: str='bfloat16', rank: int=
     lora, k = rank*widths, streams*stream_rank
     block = c.num_hidden_layers*(2*k*c.hidden_size + streams**2 + 2) if streams else 0
     state = 8 if optimizer == 'adamw' else 2
-    inside = tokens*word*(6*c.hidden_size + 3*c.intermediate_size) + (4*tokens*length*c.num_attention_heads if c._attn_implementation == 'eager' else 0)
+    inside = layer_bytes(name, dtype, rank, batch, length)
     parts = dict(weights=(linear*(.5 + .127/8) if quantization == 'nf4' else linear*word) + rest*word, adapters=4*(lora*tasks + block), training=(4 + state)*(lora + block),
                  activations=(tokens*word*c.hidden_size*c.num_hidden_layers + inside if checkpointing else inside*c.num_hidden_layers) + (4*tokens*(k + c.hidden_size)*c.num_hidden_layers if streams else 0),
                  logits=tokens*c.vocab_size*(2*4 + (3 if model(name).family == 'Gemma2' else 2)*word), runtime=2**30)
