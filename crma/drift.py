@@ -34,9 +34,10 @@ def drift(delta: torch.Tensor, # (L, d, k)
 # %% ../nbs/lib/03b_drift.ipynb #03b-drift-008
 def clip(delta: torch.Tensor, # (L, d, k) float64
          bound: torch.Tensor, # (L,)
+         gram: torch.Tensor|None=None, # (L, k, k) float64, delta^T delta, where it is known
         ) -> torch.Tensor: # (L, d, k)
     "Nearest matrices whose singular values are at most `bound`; from the k x k Gram matrices."
-    w, v = torch.linalg.eigh(delta.mT @ delta)
+    w, v = torch.linalg.eigh(delta.mT @ delta if gram is None else gram)
     scale = (bound[:, None]/w.clamp_min(1e-300).sqrt()).clamp_max(1)
     return delta @ ((v*scale[:, None, :]) @ v.mT)
 

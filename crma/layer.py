@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['CERTIFIED', 'WEIGHED', 'ROOM', 'mixer', 'core', 'polar', 'unit_ball', 'CrmaLayer', 'add_adapter_', 'float32',
            'forward', 'hook', 'Bank', 'project_', 'mixing', 'write_back', 'constrain', 'refresh', 'note_step',
-           'back_of', 'snapshot', 'certify', 'report', 'operator', 'distance', 'hold', 'moved', 'reach', 'admits',
-           'spent', 'nearest_write', 'within_budget', 'certified', 'write_certificate', 'check_certificate',
+           'back_of', 'snapshot', 'certify', 'report', 'operator', 'distance', 'hold', 'moved', 'reach', 'squared',
+           'admits', 'spent', 'nearest_write', 'within_budget', 'certified', 'write_certificate', 'check_certificate',
            'note_load']
 
 # %% ../nbs/lib/04_layer.ipynb #04-layer-002
@@ -53,9 +53,11 @@ def unit_ball(w: torch.Tensor, # (L, d, k)
              ) -> torch.Tensor: # (L, d, k)
     "Nearest matrices of spectral norm at most 1: singular values above 1 are cut (to 1 - 2^-20, room for rounding); what is inside stays as it is."
     for _ in range(8):
-        wide = w.double(); gram = wide.mT @ wide; inside = within(gram, 1.)
+        wide = w.double()
+        if (wide.square().sum((-1, -2)) < 1 - 1e-6).all(): break  # the Frobenius norm is no smaller, and far cheaper
+        gram = wide.mT @ wide; inside = within(gram, 1.)
         if inside.all(): break
-        w = torch.where(inside[:, None, None], w, clip(wide, torch.full((len(w),), 1 - 2**-20, dtype=torch.float64, device=w.device)).to(w.dtype))
+        w = torch.where(inside[:, None, None], w, clip(wide, torch.full((len(w),), 1 - 2**-20, dtype=torch.float64, device=w.device), gram).to(w.dtype))
         if gram.amax() < 1e6: break  # else a step exploded: beside such singular values the small ones were cut wrongly, so look again
     return w
 
@@ -236,12 +238,13 @@ def certify(self: Bank, s: dict, # A snapshot, or several of them concatenated
     "Per layer: `norm` and `certificate` of M, `orthonormality` ||Q Q^T - I||_2, `gate`, `alpha`, `lipschitz` bound of the whole block, `update` ||G - I||_F."
     eye = torch.eye(s['read'].shape[-1], dtype=torch.float64, device=s['read'].device)
     c, norm = core(s['m'], s['gate'], self.config.stream_rank, self.config.blend).double(), lambda gram: torch.linalg.eigvalsh(gram)[..., -1].sqrt()
+    read = torch.linalg.eigvalsh(s['read'] - eye)
     if self.config.blend == 'convex':
         r = torch.linalg.cholesky(s['read']).mT  # Q^T = (orthonormal) R with R^T R = Q Q^T
         a = eye + r @ c @ r.mT
         lipschitz = norm(a.mT @ a).clamp_min(1)
-    else: lipschitz = 1 + norm(s['write'])*spectral_norm(c)*norm(s['read'])
-    return dict(norm=spectral_norm(s['m']), certificate=certificate(s['m']), orthonormality=torch.linalg.eigvalsh(s['read'] - eye).abs().amax(-1),
+    else: lipschitz = 1 + norm(s['write'])*spectral_norm(mixer(s['m'], s['gate'], 'residual'))*(1 + read[..., -1]).sqrt()  # I_r adds nothing to the norm of the core
+    return dict(norm=spectral_norm(s['m']), certificate=certificate(s['m']), orthonormality=read.abs().amax(-1),
                 gate=s['gate'].double(), alpha=s['alpha'].double(), lipschitz=lipschitz, update=((c.mT @ s.get('write', s['read']) @ c)*s['read']).sum((-1, -2)).clamp_min(0).sqrt())
 
 def report(self: Bank) -> dict: # of (L,) float64 tensors
@@ -289,7 +292,7 @@ def hold(self: Bank, moments: dict|None=None, # What `WEIGHED` names for the con
 
 def moved(self: Bank, p: dict) -> torch.Tensor: # (L, d, k) or (L, k, k) float64
     "How far the parameters `p` are from those held: W, or the whole core of convex blocks."
-    if 'write' in p: return p['write'].double() - self.held['write'].double()
+    if 'write' in p: return p['write'].double() - self.held['write']
     m = doubly_stochastic(p['logits'], self.config.sinkhorn_iters, self.config.construction, p['alpha'])
     return core(m, p['gate'], self.config.stream_rank, 'convex').double() - self.held['core']
 
@@ -297,37 +300,42 @@ def reach(self: Bank, delta: torch.Tensor, # As `moved` gives it
          ) -> torch.Tensor: # (L,) float64
     "Drift, in the configured measure, of blocks that moved by `delta`."
     h, write = self.held, 'write' in self.parts
-    return drift(delta @ h['core'] if write else delta, h.get('inputs'), h.get('outputs' if write else 'seen'))
+    if 'inputs' not in h: return torch.linalg.eigvalsh(self.squared(delta.mT @ delta))[..., -1].clamp_min(0).sqrt()
+    return drift(delta @ h['core'] if write else delta, h['inputs'], h.get('outputs' if write else 'seen'))
+
+def squared(self: Bank, gram: torch.Tensor, # (L, k, k) float64, delta^T delta
+           ) -> torch.Tensor: # (L, k, k) float64
+    "`A^T A` of the drift A that a move by `delta` is."
+    return self.held['core'].mT @ gram @ self.held['core'] if 'write' in self.parts else gram
 
 def admits(self: Bank, delta: torch.Tensor,
            room: float=0., # Of the budget that is not to be used
+           gram: torch.Tensor|None=None, # delta^T delta, where it is known
           ) -> torch.Tensor: # (L,) bool
     "Whether the budget allows what `moved` gives; of the operator norm only k x k matrices are factored."
-    h, eps = self.held, max(self.config.drift_budget - room, 0.)
-    if 'inputs' in h: return self.reach(delta) <= eps
-    gram = delta.mT @ delta
-    return within(h['core'].mT @ gram @ h['core'] if 'write' in self.parts else gram, eps)
+    eps = max(self.config.drift_budget - room, 0.)
+    return self.reach(delta) <= eps if 'inputs' in self.held else within(self.squared(delta.mT @ delta if gram is None else gram), eps)
 
 @torch.no_grad()
 def spent(self: Bank) -> torch.Tensor: # (L,) float64
     "Drift of the present state from the one held, in the configured measure."
     return self.reach(self.moved({what: self.stack(what) for what in self.parts}))
 
-for f in (hold, moved, reach, admits, spent): setattr(Bank, f.__name__, f)
+for f in (hold, moved, squared, reach, admits, spent): setattr(Bank, f.__name__, f)
 
 # %% ../nbs/lib/04_layer.ipynb #04-layer-025
 def nearest_write(self: Bank, w: torch.Tensor, # (L, d, k) float32
                   sweeps: int=8, # Rounds of alternating projections
                  ) -> tuple: # (L, d, k) float32, and whether it is known to lie in both
     "W projected onto the unit ball and the budget in turn."
-    h = self.held; held = h['write'].double()
+    h, operator = self.held, self.config.drift_measure == 'operator'
     aim = torch.full((len(w),), max(self.config.drift_budget - ROOM, 0.), dtype=torch.float64, device=w.device)
     for _ in range(sweeps):
         was, w = w, unit_ball(w)
-        delta = w.double() - held
-        if (good := self.admits(delta)).all(): return w, w is was
-        near = clip(delta, aim/h['axes'].clamp_min(1e-12)) if 'inputs' not in h else shrink(delta, aim, *h['axes'])
-        w = torch.where(good[:, None, None], w, (held + near).float())
+        delta = self.moved(dict(write=w)); gram = delta.mT @ delta if operator else None
+        if (good := self.admits(delta, gram=gram)).all(): return w, w is was
+        near = clip(delta, aim/h['axes'].clamp_min(1e-12), gram) if operator else shrink(delta, aim, *h['axes'])
+        w = torch.where(good[:, None, None], w, (h['write'] + near).float())
     return w, False
 
 def within_budget(self: Bank, wish: dict) -> dict: # both: what -> (L, ...) float32
