@@ -352,7 +352,7 @@ def _attempt(folder: Path, at: list) -> int:
     return n
 
 _HINTS = {r'No space left on device|Disk quota exceeded': 'the disk is full: free some space and run the same command, it goes on from the last checkpoint',
-          r'OutOfMemoryError|out of memory|[Cc]annot allocate memory|can\'t allocate memory|MemoryError': 'out of memory: fewer --workers, --set checkpointing=true, quantization=nf4, a smaller batch_size or max_length, or a larger machine; `crma doctor --model NAME` says what fits'}
+          r'OutOfMemoryError|out of memory|[Cc]annot allocate memory|can\'t allocate memory|MemoryError': 'out of memory: fewer --workers, --set checkpointing=true, quantization=nf4 with dtype=bfloat16, a smaller batch_size or max_length, or a larger machine; `crma doctor --model NAME` says what fits'}
 
 def _error_text(e: BaseException) -> str:
     "What went wrong, the message on the last line, with a hint where there is one."

@@ -5,10 +5,10 @@
 # %% auto #0
 __all__ = ['DEPTHS', 'RESERVED', 'ADAPTED', 'BASE_KEY', 'TEMPERATURE', 'PROBES', 'START', 'PARTS', 'layer_lists',
            'decoder_layers', 'hidden_size', 'CrmaModel', 'inject_adapter', 'merge', 'delete_adapter', 'enable_adapters',
-           'base_sample', 'same_base', 'banks', 'fingerprint', 'ContinualModel', 'begin_task', 'end_task', 'freeze',
-           'check_task_name', 'everywhere', 'second_moments', 'copy_adapter_', 'init_without_base', 'decomposed_init_',
-           'start_with', 'absorb_start_', 'use', 'train_substrate', 'substrate_disabled', 'adapters_disabled',
-           'is_repo', 'located', 'save_pretrained', 'from_pretrained']
+           'base_sample', 'same_base', 'banks', 'fingerprint', 'precision', 'ContinualModel', 'begin_task', 'end_task',
+           'freeze', 'check_task_name', 'everywhere', 'second_moments', 'copy_adapter_', 'init_without_base',
+           'decomposed_init_', 'start_with', 'absorb_start_', 'use', 'train_substrate', 'substrate_disabled',
+           'adapters_disabled', 'is_repo', 'located', 'save_pretrained', 'from_pretrained']
 
 # %% ../nbs/lib/05_model.ipynb #05-model-002
 import copy, functools, json, re, warnings
@@ -255,6 +255,10 @@ def fingerprint(model: nn.Module) -> str:
         sample = flat[::max(1, flat.numel()//64)][:64].float().cpu()
         rows.append([n, list(p.shape), [round(v, 6) for v in sample.tolist()]])
     return paths.digest(sorted(rows))
+
+def precision(model: nn.Module) -> str:
+    "How the base was loaded, which its fingerprint depends on."
+    return '4-bit NormalFloat' if getattr(model, 'is_loaded_in_4bit', False) else str(next(p.dtype for _, p in _base_parameters(model) if p.is_floating_point())).removeprefix('torch.')
 
 # %% ../nbs/lib/05_model.ipynb #05-model-032
 class ContinualModel:
@@ -547,7 +551,7 @@ def save_pretrained(self: ContinualModel, folder: Path|str):
         save_file({what: v.contiguous() for what, v in kept.items()}, held)
     if self.tasks: save(self.model, list(self.tasks), 'tasks', '.lora_')
     self.adapter.save_pretrained(folder/'adapter')
-    paths.write_atomic(folder/'continual.json', json.dumps(dict(version=1, base=self.base_fingerprint, tasks=self.tasks, seed=self.seed,
+    paths.write_atomic(folder/'continual.json', json.dumps(dict(version=1, base=self.base_fingerprint, precision=precision(self.base), tasks=self.tasks, seed=self.seed,
                                                                 substrate=self.substrate is not None), indent=1))
     for keep, _ in PARTS.values(): keep(self, folder)
 ContinualModel.save_pretrained = save_pretrained
@@ -578,7 +582,9 @@ def from_pretrained(cls, base: nn.Module, folder: Path|str, # A folder, or `owne
     if not file.exists(): raise FileNotFoundError(f'{file.name} not found in {folder.name}: expected a folder written by ContinualModel.save_pretrained')
     meta = json.loads(file.read_text())
     if meta.get('version') != 1: raise ValueError(f'{file.name}: version {meta.get("version")!r}, expected 1')
-    if (found := fingerprint(base)) != meta['base']: raise ValueError(f'{file.name}: adapters belong to base {meta["base"]}, this base is {found}: load the base they were trained on')
+    if (found := fingerprint(base)) != meta['base']: 
+        was, now = meta.get('precision'), precision(base)
+        raise ValueError(f'{file.name}: adapters belong to base {meta["base"]}, this base is {found}: load the base they were trained on' + (f', in {was}: this one is in {now}' if was not in (None, now) else ''))
     sub = CrmaConfig.from_pretrained(folder/cls.SUBSTRATE/cls.SUBSTRATE) if meta['substrate'] else None
     dirs = {t: paths.inside(folder/'tasks', paths.check_name(t, 'task')) for t in meta['tasks']}
     own = next((d for d in (folder/'adapter', *dirs.values()) if (d/'adapter_config.json').exists()), None)
