@@ -4,12 +4,11 @@
 
 # %% auto #0
 __all__ = ['MODELS', 'BYTES', 'WAYS', 'STARTS', 'START', 'GPUS', 'Model', 'model', 'config', 'skeleton', 'tiny', 'random_model',
-           'lock_file', 'locked', 'revision', 'identity', 'check_access', 'lock', 'lora_size', 'saved_bytes',
-           'layer_bytes', 'memory', 'fit', 'hours']
+           'lock_file', 'locked', 'revision', 'identity', 'check_access', 'lock', 'lora_size', 'Peak', 'step_peak',
+           'step_bytes', 'memory', 'fit', 'hours']
 
 # %% ../nbs/lib/07b_models.ipynb #07b-models-002
-import json
-from contextlib import nullcontext
+import json, weakref
 from functools import cache
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +17,8 @@ from huggingface_hub import HfApi
 from huggingface_hub.utils import HfHubHTTPError
 from peft import LoraConfig, get_peft_model
 from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 from . import paths
 
 # %% ../nbs/lib/07b_models.ipynb #07b-models-005
@@ -140,28 +141,43 @@ def lora_size(name: str, rank: int) -> int:
     "Parameters of a LoRA of this rank on all linear layers."
     return rank*_linears(name)[1]
 
-def saved_bytes(model: torch.nn.Module, context=nullcontext(), **batch) -> int:
-    "Bytes that one forward pass keeps for the backward pass, each storage once, without parameters and buffers."
-    own, kept = {t.untyped_storage()._cdata for t in (*model.parameters(), *model.buffers())}, {}
-    def pack(t):
-        if (s := t.untyped_storage())._cdata not in own: kept[s._cdata] = s
-        return t
-    with torch.autograd.graph.saved_tensors_hooks(pack, lambda t: t), context: model(**batch)
-    return sum(s.nbytes() for s in kept.values())
+# %% ../nbs/lib/07b_models.ipynb #07b-models-peak
+class Peak(TorchDispatchMode):
+    "Bytes of all storages that operations make while it is on: `now`, and `top`, the most at once."
+    def __init__(self, known=()): # Tensors that were there before, and do not count
+        super().__init__(); self.live, self.now, self.top = {t.untyped_storage()._cdata for t in known}, 0, 0
+    def drop(self, key, size): self.live.discard(key); self.now -= size
+    def __torch_dispatch__(self, f, types, args=(), kwargs=None):
+        out = f(*args, **(kwargs or {}))
+        for s in (t.untyped_storage() for t in tree_leaves(out) if isinstance(t, torch.Tensor)):
+            if s._cdata in self.live: continue
+            self.live.add(s._cdata); self.now += s.nbytes(); weakref.finalize(s, self.drop, s._cdata, s.nbytes())
+        self.top = max(self.top, self.now); return out
 
-def _kept(c: transformers.PretrainedConfig, dtype: str, rank: int, batch: int, length: int) -> int:
-    "Bytes that a forward pass under LoRA keeps for the backward pass, parameters left out; the tensors are fake, so any size costs nothing."
-    with torch.device('meta'): net = get_peft_model(transformers.AutoModelForCausalLM.from_config(c, dtype=getattr(torch, dtype)), LoraConfig(r=rank, target_modules='all-linear')).train()
-    with FakeTensorMode(allow_non_fake_inputs=True):
-        ids = torch.zeros((batch, length), dtype=torch.long); net.to_empty(device='cpu')
-        return saved_bytes(net, torch.autocast('cpu', torch.bfloat16, enabled=dtype == 'bfloat16'), input_ids=ids, attention_mask=torch.ones_like(ids), labels=ids)
+def step_peak(net: torch.nn.Module, dtype: str, batch: int, length: int) -> int:
+    "Bytes that a training step of `net` holds at most beside its parameters: forward and backward on padded rows, in bfloat16 under autocast as the Trainer runs it."
+    ids = torch.zeros((batch, length), dtype=torch.long)
+    with Peak([*net.parameters(), *net.buffers()]) as p:
+        with torch.autocast('cpu', torch.bfloat16, enabled=dtype == 'bfloat16'): loss = net(input_ids=ids, attention_mask=torch.ones_like(ids).index_fill_(1, torch.arange(length//4), 0), labels=ids, use_cache=False).loss
+        loss.backward()
+    return p.top
+
+def _adapted(c: transformers.PretrainedConfig, dtype: str, rank: int, checkpointing: bool) -> torch.nn.Module:
+    "The model under LoRA, as it is trained."
+    net = get_peft_model(transformers.AutoModelForCausalLM.from_config(c, dtype=getattr(torch, dtype)), LoraConfig(r=rank, target_modules='all-linear')).train()
+    if checkpointing: net.gradient_checkpointing_enable(dict(use_reentrant=False))
+    return net
 
 @cache
-def layer_bytes(name: str, dtype: str, rank: int, batch: int, length: int) -> int:
-    "Bytes that one decoder layer with LoRA on all its linears keeps for the backward pass, in bfloat16 under autocast as the Trainer runs it; rows may be padded."
-    one, two = (_kept(config(name, num_hidden_layers=n), dtype, rank, batch, length) for n in (1, 2))
-    return two - one
+def step_bytes(name: str, dtype: str, rank: int, batch: int, length: int, checkpointing: bool) -> int:
+    "Bytes that a step holds at most beside the parameters, with LoRA on all linears; on fake tensors, so any size costs nothing."
+    def peak(layers):
+        with torch.device('meta'): net = _adapted(config(name, num_hidden_layers=layers), dtype, rank, checkpointing)
+        with FakeTensorMode(allow_non_fake_inputs=True): return step_peak(net.to_empty(device='cpu'), dtype, batch, length)
+    one, two = peak(1), peak(2)
+    return one + (config(name).num_hidden_layers - 1)*(two - one)
 
+# %% ../nbs/lib/07b_models.ipynb #07b-models-memory
 def memory(name: str, quantization: str='nf4', dtype: str='bfloat16', rank: int=16, batch: int=2, length: int=1024, checkpointing: bool=True, optimizer: str='paged-adamw-8bit',
            streams: int=0, stream_rank: int=16, # A substrate of this size; streams 0: none
            tasks: int=1, # LoRAs resident
@@ -172,10 +188,8 @@ def memory(name: str, quantization: str='nf4', dtype: str='bfloat16', rank: int=
     lora, k = rank*widths, streams*stream_rank
     block = c.num_hidden_layers*(2*k*c.hidden_size + streams**2 + 2) if streams else 0
     state = 8 if optimizer == 'adamw' else 2
-    inside = layer_bytes(name, dtype, rank, batch, length)
     parts = dict(weights=(linear*(.5 + .127/8) if quantization == 'nf4' else linear*word) + rest*word, adapters=4*(lora*tasks + block), training=(4 + state)*(lora + block),
-                 activations=(tokens*word*c.hidden_size*c.num_hidden_layers + inside if checkpointing else inside*c.num_hidden_layers) + (4*tokens*(k + c.hidden_size)*c.num_hidden_layers if streams else 0),
-                 logits=tokens*c.vocab_size*(2*4 + (3 if model(name).family == 'Gemma2' else 2)*word), runtime=2**30)
+                 step=step_bytes(name, dtype, rank, batch, length, checkpointing) + (4*tokens*(k + c.hidden_size)*c.num_hidden_layers if streams else 0), runtime=2**30)
     parts = {n: x/2**30 for n, x in parts.items()}
     return parts | dict(total=sum(parts.values()))
 
