@@ -15,8 +15,6 @@ from pathlib import Path
 import torch, transformers
 from huggingface_hub import HfApi
 from huggingface_hub.utils import HfHubHTTPError
-from peft import LoraConfig, get_peft_model
-from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from . import paths
@@ -155,7 +153,7 @@ class Peak(TorchDispatchMode):
         self.top = max(self.top, self.now); return out
 
 def step_peak(net: torch.nn.Module, dtype: str, batch: int, length: int) -> int:
-    "Bytes that a training step of `net` holds at most beside its parameters: forward and backward on padded rows, in bfloat16 under autocast as the Trainer runs it."
+    "Bytes that a training step of `net` holds at most beside its parameters: forward and backward on padded rows, bfloat16 under autocast, as the Trainer runs it on a GPU. (Gradients of many parameters can outweigh a few tokens; `memory` adds them.)"
     ids = torch.zeros((batch, length), dtype=torch.long)
     with Peak([*net.parameters(), *net.buffers()]) as p:
         with torch.autocast('cpu', torch.bfloat16, enabled=dtype == 'bfloat16'): loss = net(input_ids=ids, attention_mask=torch.ones_like(ids).index_fill_(1, torch.arange(length//4), 0), labels=ids, use_cache=False).loss
@@ -164,13 +162,15 @@ def step_peak(net: torch.nn.Module, dtype: str, batch: int, length: int) -> int:
 
 def _adapted(c: transformers.PretrainedConfig, dtype: str, rank: int, checkpointing: bool) -> torch.nn.Module:
     "The model under LoRA, as it is trained."
+    from peft import LoraConfig, get_peft_model   # here, for it brings bitsandbytes, which looks at every GPU
     net = get_peft_model(transformers.AutoModelForCausalLM.from_config(c, dtype=getattr(torch, dtype)), LoraConfig(r=rank, target_modules='all-linear')).train()
-    if checkpointing: net.gradient_checkpointing_enable(dict(use_reentrant=False))
+    if checkpointing: net.activation_checkpointing_enable()
     return net
 
 @cache
 def step_bytes(name: str, dtype: str, rank: int, batch: int, length: int, checkpointing: bool) -> int:
     "Bytes that a step holds at most beside the parameters, with LoRA on all linears; on fake tensors, so any size costs nothing."
+    from torch._subclasses.fake_tensor import FakeTensorMode
     def peak(layers):
         with torch.device('meta'): net = _adapted(config(name, num_hidden_layers=layers), dtype, rank, checkpointing)
         with FakeTensorMode(allow_non_fake_inputs=True): return step_peak(net.to_empty(device='cpu'), dtype, batch, length)

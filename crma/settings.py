@@ -99,6 +99,6 @@ def settings(**kw) -> Settings:
         if isinstance(v, str): _check_choice(k, v)
     if (k := next((k for k in ('nearness', 'familiarity') if kw.get(k)), None)) and kw.get('ensemble') is None: raise ValueError(f"setting {k}={kw[k]}: it weighs the LoRAs of an ensemble: set ensemble, to 0 if the domain's own has no advantage")
     s = Settings(**kw)
-    if s.quantization == 'nf4' and s.dtype != 'bfloat16': raise ValueError(f'setting dtype={s.dtype!r}: products with 4-bit weights are in bfloat16: set dtype=bfloat16 beside quantization=nf4')
+    if s.quantization == 'nf4' and s.dtype != 'bfloat16': raise ValueError(f'setting dtype={s.dtype!r}: products with 4-bit weights are in bfloat16: expected dtype=bfloat16 beside quantization=nf4, or quantization=none')
     logits_shape(s.n_streams, s.construction)
     return s

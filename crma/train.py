@@ -199,13 +199,10 @@ def train_task(cm: ContinualModel, rows: list, tokenizer, s, seed: int, log: Log
     cm.model.eval()
 
 # %% ../nbs/lib/11_train.ipynb #11-train-013
-def question_batch(model, rows: list, most: int=64,
-                   trained: int|None=None, # Rows per training batch: no more where memory is short, for these batches may be asked for gradients
-                  ) -> int:
+def question_batch(model, rows: list, most: int=64) -> int:
     "Rows per batch of questions: `most`, or as many as have 2^28 logits, whatever the vocabulary."
     config = getattr(model, 'config', None); vocab = getattr(config, 'vocab_size', None) or getattr(getattr(config, 'text_config', None), 'vocab_size', 1)
-    fit = max(1, 2**28//(vocab*max((len(r['input_ids']) for r in rows), default=1)))
-    return most if fit >= most else min(fit, trained or fit)
+    return max(1, min(most, 2**28//(vocab*max((len(r['input_ids']) for r in rows), default=1))))
 
 @torch.no_grad()
 def evaluate(model, rows: list, pad_id: int, batch: int=64) -> dict: # of three arrays (questions,)
@@ -313,7 +310,7 @@ def one_task(cm, method: Method, board: Board, tokenizer, t: int, seed: int, log
     if t: s = replace(s, lr=s.lr*s.lr_later, lora_off=s.lora_off*s.lora_off_later)
     method.begin_task(cm, t, domains); log.task = t
     rows = tokenize(method.rows(t, domains), tokenizer, s.max_length, s.between)
-    k = question_batch(cm.model, rows, trained=s.batch_size)
+    k = question_batch(cm.model, rows, s.batch_size if s.checkpointing else 64)  # where memory is short, no more than training takes: these may be asked for gradients
     batches = [collate(rows[i:i+k], tokenizer.pad_token_id) for i in range(0, len(rows), k)]
     method.before_task(cm, t, batches)
     count = dict(lora=_count(cm.model, 'lora_'), substrate=_count(cm.model, 'crma_'))
