@@ -8,7 +8,7 @@ __all__ = ['MODELS', 'BYTES', 'WAYS', 'STARTS', 'START', 'GPUS', 'Model', 'model
            'step_bytes', 'memory', 'fit', 'hours']
 
 # %% ../nbs/lib/07b_models.ipynb #07b-models-002
-import json, weakref
+import json, warnings, weakref
 from functools import cache
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -163,7 +163,9 @@ def step_peak(net: torch.nn.Module, dtype: str, batch: int, length: int) -> int:
 def _adapted(c: transformers.PretrainedConfig, dtype: str, rank: int, checkpointing: bool) -> torch.nn.Module:
     "The model under LoRA, as it is trained."
     from peft import LoraConfig, get_peft_model   # here, for it brings bitsandbytes, which looks at every GPU
-    net = get_peft_model(transformers.AutoModelForCausalLM.from_config(c, dtype=getattr(torch, dtype)), LoraConfig(r=rank, target_modules='all-linear')).train()
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore', FutureWarning)   # PEFT 0.21 asks transformers by a name that leaves in its version 6
+        net = get_peft_model(transformers.AutoModelForCausalLM.from_config(c, dtype=getattr(torch, dtype)), LoraConfig(r=rank, target_modules='all-linear')).train()
     if checkpointing: net.activation_checkpointing_enable()
     return net
 
