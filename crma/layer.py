@@ -6,8 +6,8 @@
 __all__ = ['CERTIFIED', 'WEIGHED', 'ROOM', 'mixer', 'core', 'polar', 'unit_ball', 'CrmaLayer', 'add_adapter_', 'float32',
            'forward', 'hook', 'Bank', 'project_', 'mixing', 'write_back', 'constrain', 'refresh', 'note_step',
            'back_of', 'snapshot', 'certify', 'report', 'operator', 'distance', 'hold', 'moved', 'reach', 'squared',
-           'admits', 'spent', 'nearest_write', 'within_budget', 'certified', 'write_certificate', 'check_certificate',
-           'note_load']
+           'admits', 'spent', 'nearest_write', 'within_budget', 'kept', 'take', 'arrived', 'certified',
+           'write_certificate', 'check_certificate', 'note_load']
 
 # %% ../nbs/lib/04_layer.ipynb #04-layer-002
 import weakref
@@ -18,7 +18,7 @@ from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import nn
 from torch.optim.optimizer import register_optimizer_step_post_hook
 from .config import CrmaConfig, check_hidden_size
-from .drift import clip, drift, furthest, shrink, within
+from .drift import clip, drift, furthest, operator_norm, shrink, within
 from .repro import seed_for
 from .sinkhorn import certificate, doubly_stochastic, logits_shape, spectral_norm
 
@@ -137,11 +137,14 @@ class Bank:
 
     def __init__(self, name: str, config: CrmaConfig):
         self.name, self.config, self.layers, self.held = name, config, [], None
-        self.backs = self.key = None
+        self.backs = self.key = self.awaits = None
         self.grad = self.rooted = self.blind = self.stepped = False
 
     @property
     def parts(self) -> tuple: return ('logits', 'alpha', 'gate', 'read', *(['write'] if self.config.blend == 'residual' else []))
+
+    @property
+    def moving(self) -> tuple: return ('write',) if 'write' in self.parts else ('logits', 'alpha', 'gate')  # under a drift budget
 
     def own(self, what: str) -> list: return [l._modules[f'crma_{what}']._parameters[self.name] for l in self.layers]
 
@@ -348,10 +351,36 @@ def within_budget(self: Bank, wish: dict) -> dict: # both: what -> (L, ...) floa
         w, known = self.nearest_write(wish['write'])
         if not known: w = furthest(dict(write=h['write']), dict(write=w), ok)['write']
         return {what: h[what] for what in self.parts} | dict(write=w)
-    wish = {what: wish[what] for what in ('logits', 'alpha', 'gate')}
+    wish = {what: wish[what] for what in self.moving}
     return dict(read=h['read']) | furthest({what: h[what] for what in wish}, wish, lambda p: self.admits(self.moved(p), ROOM))
 
 Bank.nearest_write, Bank.within_budget = nearest_write, within_budget
+
+# %% ../nbs/lib/04_layer.ipynb #04-layer-kept
+def kept(self: Bank) -> dict: # name -> (L, ...) tensor
+    "What a drift budget counts from, as a file carries it: of the state held, the parts that may have moved since, and the moments; empty where nothing is held."
+    return {what: self.held[what].contiguous() for what in (*self.moving, *WEIGHED[self.config.drift_measure])} if self.held else {}
+
+@torch.no_grad()
+def take(self: Bank, state: dict): # As `kept` gives it
+    "Hold what a file says that the budget counts from; ValueError unless that obeys the constraints and the present state is within the budget of it."
+    state, (k, d) = {n: v.to(self.own('read')[0].device) for n, v in state.items()}, self.own('read')[0].shape
+    side = {n: s for n, s in dict(inputs=k, outputs=d).items() if n in WEIGHED[self.config.drift_measure]}
+    odd = [n for n in self.moving if n not in state or state[n].shape != self.stack(n).shape or not state[n].isfinite().all()]
+    odd = odd or [n for n in ('alpha', 'gate') if n in state and not ((state[n] >= 0) & (state[n] <= 1)).all()]
+    odd = odd or [n for n, s in side.items() if n not in state or state[n].shape != (len(self.layers), s, s) or not state[n].isfinite().all() or torch.linalg.eigvalsh(state[n].double()).min() < -1e-6*state[n].abs().max()]
+    if not odd:
+        self.hold({n: state[n] for n in side}, {what: self.stack(what).detach().clone() for what in self.parts} | {n: state[n] for n in self.moving})
+        if (self.spent() > self.config.drift_budget).any() or ('write' in state and operator_norm(state['write']).max() > 1 + 1e-6): odd = ['the distance from it']
+    if odd: self.held = None; raise ValueError(f'adapter {self.name!r}: {odd[0]} of what its drift budget counts from does not fit its parameters: the file was altered after saving, or comes from another save; save the model again')
+
+def arrived(self: Bank, layer: CrmaLayer):
+    "A load has brought `layer`; with the last one comes what the file holds on to."
+    if self.awaits is None: return
+    state, due = self.awaits; due.discard(id(layer))
+    if not due: self.awaits = None; self.take(state)
+
+Bank.kept, Bank.take, Bank.arrived = kept, take, arrived
 
 # %% ../nbs/lib/04_layer.ipynb #04-layer-027
 @torch.no_grad()
@@ -375,6 +404,7 @@ def check_certificate(self: CrmaLayer, *_):
             bad = int((found - now).abs().nan_to_num(torch.inf).argmax())
             raise ValueError(f'CRMA adapter {name!r}, layer {self.index}: the saved certificate says {CERTIFIED[bad]} = {found[bad]:.6g}, its parameters give {now[bad]:.6g}: '
                              'the file was altered after saving, or comes from another version; save the adapter again from its training')
+    for name in self.loaded: self.banks[name].arrived(self)
     self.loaded = []
 
 # %% ../nbs/lib/04_layer.ipynb #04-layer-028
