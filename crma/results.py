@@ -327,17 +327,18 @@ def point(r: dict, points) -> str:
     "Which of the suite's named `points` a cell belongs to; '' for none."
     return first if (first := r['cell']['name'].split('/')[1]) in points else ''
 
-def frontier(results: list, points=()) -> pd.DataFrame: # `points`: names of the suite's points
+def frontier(results: list, points=()) -> pd.DataFrame: # `points`: the suite's, by name
     """One row per cell with the same worlds' FROZEN: `drift` of old tasks' memorized facts and `drift_all` of all their questions in %, `bwt` in nats (positive = old tasks improved), `gain` = loss of FROZEN - loss,
-    `over_inherit` = loss of INHERIT - loss, `gap` = gain as a share of JOINT's (all at the end, mean over domains; NaN without the reference), `less` = loss less that of FROZEN in %; `together`: all LoRAs answer. NaN for a kind of question that was not asked. ValueError if worlds have two references of a condition."""
+    `over_inherit` = loss of INHERIT - loss, `gap` = gain as a share of JOINT's (all at the end, mean over domains; NaN without the reference), `less` = loss less that of FROZEN in %; `together`: all LoRAs answer. NaN for a kind of question that was not asked. Of two references of a condition that of a point which sets nothing counts; ValueError if that leaves two."""
     from crma.metrics import ContinualMatrix
     together = lambda r: r['live'].get('ensemble') is not None
     end, moved = (lambda m: _mean(nan_array(m['loss'])[-1]) if m else math.nan), (lambda m, one: ContinualMatrix(m['loss']).mean_drift() if m and not one else math.nan)
     where = lambda r: (r['cell']['settings'].get('shared_structure'), r['cell']['seed'], str(r['cell']['order']), r['cell']['model'], *r['domains'])
     ref, rows = {}, []
-    for r in results:
+    plain = lambda r: bool(p := point(r, points)) and {*points[p]} <= {'conditions'}
+    for r in sorted(results, key=plain, reverse=True):
         if r['cell']['condition'] not in ('frozen', 'inherit', 'joint') or together(r): continue
-        if (o := ref.setdefault((r['cell']['condition'], *where(r)), r)) is not r: raise ValueError(f"{r['cell']['name']} and {o['cell']['name']} are two references of the same worlds: leave one out")
+        if (o := ref.setdefault((r['cell']['condition'], *where(r)), r)) is not r and plain(o) == plain(r): raise ValueError(f"{r['cell']['name']} and {o['cell']['name']} are two references of the same worlds: leave one out")
     ref = {k: end(r['matrices']['all']) for k, r in ref.items()}
     for r in sorted(results, key=_rank):
         c, m = r['cell'], r['matrices']; at = lambda name: ref.get((name, *where(r)), math.nan)
