@@ -5,9 +5,9 @@
 # %% auto #0
 __all__ = ['CERTIFIED', 'WEIGHED', 'ROOM', 'mixer', 'core', 'polar', 'unit_ball', 'CrmaLayer', 'add_adapter_', 'float32',
            'forward', 'hook', 'Bank', 'project_', 'mixing', 'write_back', 'constrain', 'refresh', 'note_step',
-           'back_of', 'snapshot', 'certify', 'report', 'operator', 'distance', 'hold', 'moved', 'reach', 'squared',
-           'admits', 'spent', 'nearest_write', 'within_budget', 'kept', 'take', 'arrived', 'certified',
-           'write_certificate', 'check_certificate', 'note_load']
+           'back_of', 'snapshot', 'certify', 'report', 'operator', 'distance', 'hold', 'moved', 'reach', 'admits',
+           'spent', 'nearest_write', 'within_budget', 'kept', 'take', 'arrived', 'certified', 'write_certificate',
+           'check_certificate', 'note_load']
 
 # %% ../nbs/lib/04_layer.ipynb #04-layer-002
 import weakref
@@ -293,6 +293,9 @@ def hold(self: Bank, moments: dict|None=None, # What `WEIGHED` names for the con
     if 'write' in self.parts: h['axes'] = (*torch.linalg.eigh(c @ h['inputs'] @ c.mT), *(torch.linalg.eigh(h['outputs']) if 'outputs' in h else ())) if need else spectral_norm(c)
     elif 'outputs' in h: h['seen'] = h['read'].double() @ h['outputs'] @ h['read'].double().mT  # convex blocks write back along Q
 
+Bank.hold = hold
+
+# %% ../nbs/lib/04_layer.ipynb #04-layer-024b
 def moved(self: Bank, p: dict) -> torch.Tensor: # (L, d, k) or (L, k, k) float64
     "How far the parameters `p` are from those held: W, or the whole core of convex blocks."
     if 'write' in p: return p['write'].double() - self.held['write']
@@ -303,41 +306,37 @@ def reach(self: Bank, delta: torch.Tensor, # As `moved` gives it
          ) -> torch.Tensor: # (L,) float64
     "Drift, in the configured measure, of blocks that moved by `delta`."
     h, write = self.held, 'write' in self.parts
-    if 'inputs' not in h: return torch.linalg.eigvalsh(self.squared(delta.mT @ delta))[..., -1].clamp_min(0).sqrt()
-    return drift(delta @ h['core'] if write else delta, h['inputs'], h.get('outputs' if write else 'seen'))
-
-def squared(self: Bank, gram: torch.Tensor, # (L, k, k) float64, delta^T delta
-           ) -> torch.Tensor: # (L, k, k) float64
-    "`A^T A` of the drift A that a move by `delta` is."
-    return self.held['core'].mT @ gram @ self.held['core'] if 'write' in self.parts else gram
+    return drift(delta @ h['core'] if write else delta, h.get('inputs'), h.get('outputs' if write else 'seen'))
 
 def admits(self: Bank, delta: torch.Tensor,
            room: float=0., # Of the budget that is not to be used
            gram: torch.Tensor|None=None, # delta^T delta, where it is known
           ) -> torch.Tensor: # (L,) bool
     "Whether the budget allows what `moved` gives; of the operator norm only k x k matrices are factored."
-    eps = max(self.config.drift_budget - room, 0.)
-    return self.reach(delta) <= eps if 'inputs' in self.held else within(self.squared(delta.mT @ delta if gram is None else gram), eps)
+    h, eps = self.held, max(self.config.drift_budget - room, 0.)
+    if 'inputs' in h: return self.reach(delta) <= eps
+    if gram is None: gram = delta.mT @ delta
+    return within(h['core'].mT @ gram @ h['core'] if 'write' in self.parts else gram, eps)
 
 @torch.no_grad()
 def spent(self: Bank) -> torch.Tensor: # (L,) float64
     "Drift of the present state from the one held, in the configured measure."
     return self.reach(self.moved({what: self.stack(what) for what in self.parts}))
 
-for f in (hold, moved, squared, reach, admits, spent): setattr(Bank, f.__name__, f)
+for f in (moved, reach, admits, spent): setattr(Bank, f.__name__, f)
 
 # %% ../nbs/lib/04_layer.ipynb #04-layer-025
 def nearest_write(self: Bank, w: torch.Tensor, # (L, d, k) float32
                   sweeps: int=8, # Rounds of alternating projections
                  ) -> tuple: # (L, d, k) float32, and whether it is known to lie in both
     "W projected onto the unit ball and the budget in turn."
-    h, operator = self.held, self.config.drift_measure == 'operator'
+    h, norm = self.held, self.config.drift_measure == 'operator'
     aim = torch.full((len(w),), max(self.config.drift_budget - ROOM, 0.), dtype=torch.float64, device=w.device)
     for _ in range(sweeps):
         was, w = w, unit_ball(w)
-        delta = self.moved(dict(write=w)); gram = delta.mT @ delta if operator else None
+        delta = self.moved(dict(write=w)); gram = delta.mT @ delta if norm else None
         if (good := self.admits(delta, gram=gram)).all(): return w, w is was
-        near = clip(delta, aim/h['axes'].clamp_min(1e-12), gram) if operator else shrink(delta, aim, *h['axes'])
+        near = clip(delta, aim/h['axes'].clamp_min(1e-12), gram) if norm else shrink(delta, aim, *h['axes'])
         w = torch.where(good[:, None, None], w, (h['write'] + near).float())
     return w, False
 

@@ -219,7 +219,7 @@ def _remap_adapter_state_dict_for_load(cls, model, config, adapter_name, state_d
     if saved is not None and not same_base(saved.cpu(), bank.base):
         raise ValueError(f'adapter {adapter_name!r} was trained on another base (sampled weights differ): load the base it was trained on')
     held = {k.removeprefix(HELD_KEY): state_dict.pop(k) for k in [*state_dict] if k.startswith(HELD_KEY)}
-    bank.awaits = (held, {*map(id, bank.layers)}) if held else None   # they are not there yet
+    bank.held, bank.awaits = None, (held, {*map(id, bank.layers)}) if held else None   # the file's state replaces all; its parameters are not there yet
     return super(CrmaModel, cls)._remap_adapter_state_dict_for_load(model, config, adapter_name, state_dict)
 
 CrmaModel._get_adapter_state_dict, CrmaModel._remap_adapter_state_dict_for_load = _get_adapter_state_dict, _remap_adapter_state_dict_for_load
@@ -561,7 +561,7 @@ def from_pretrained(cls, base: nn.Module, folder: Path|str, # A folder, or `owne
     if not file.exists(): raise FileNotFoundError(f'{file.name} not found in {folder.name}: expected a folder written by ContinualModel.save_pretrained')
     meta = json.loads(file.read_text())
     if meta.get('version') != 1: raise ValueError(f'{file.name}: version {meta.get("version")!r}, expected 1')
-    if (found := fingerprint(base)) != meta['base']: 
+    if (found := fingerprint(base)) != meta['base']:
         was, now = meta.get('precision'), precision(base)
         raise ValueError(f'{file.name}: adapters belong to base {meta["base"]}, this base is {found}: load the base they were trained on' + (f', in {was}: this one is in {now}' if was not in (None, now) else ''))
     sub = CrmaConfig.from_pretrained(folder/cls.SUBSTRATE/cls.SUBSTRATE) if meta['substrate'] else None

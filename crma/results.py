@@ -327,7 +327,7 @@ def point(r: dict, points) -> str:
     "Which of the suite's named `points` a cell belongs to; '' for none."
     return first if (first := r['cell']['name'].split('/')[1]) in points else ''
 
-def frontier(results: list, points=()) -> pd.DataFrame: # `points`: the suite's, by name
+def frontier(results: list, points: dict={}) -> pd.DataFrame: # `points`: the suite's, name -> what each sets
     """One row per cell with the same worlds' FROZEN: `drift` of old tasks' memorized facts and `drift_all` of all their questions in %, `bwt` in nats (positive = old tasks improved), `gain` = loss of FROZEN - loss,
     `over_inherit` = loss of INHERIT - loss, `gap` = gain as a share of JOINT's (all at the end, mean over domains; NaN without the reference), `less` = loss less that of FROZEN in %; `together`: all LoRAs answer. NaN for a kind of question that was not asked. Of two references of a condition that of a point which sets nothing counts; ValueError if that leaves two."""
     from crma.metrics import ContinualMatrix
