@@ -7,8 +7,8 @@ from pathlib import Path
 LOADED = ['nbdev.test', 'torch', 'transformers.trainer', 'transformers.models.llama.modeling_llama', 'peft', 'datasets', 'scipy.stats', 'matplotlib.pyplot']
 ENV = {'OMP_NUM_THREADS': '1', 'MKL_NUM_THREADS': '1', 'TOKENIZERS_PARALLELISM': 'false', 'HF_HUB_OFFLINE': '1'}  # read on import, so the server needs it too
 KINDS = ('text/markdown', 'text/html', 'image/svg+xml', 'image/png', 'text/plain')  # as Quarto chooses among what an output offers
-# what differs between machines or with every change of the code: addresses, a picture's bytes, the 8 digits of the hash of the library
-VARIES = re.compile(r'0x[0-9a-f]+|base64,[\w+/=]+|\b[0-9a-f]{8}\b')
+# what differs between machines or with every change of the code: addresses, a picture's bytes, the hash of the library
+VARIES = re.compile(r'\b0x[0-9a-f]+|base64,[\w+/=]+|(?<= hash <code>)[0-9a-f]{8}(?=</code>)')
 processes = multiprocessing.get_context('forkserver')
 processes.set_forkserver_preload(LOADED if sys.platform == 'linux' else [])  # elsewhere frameworks below torch may not survive a fork
 
@@ -29,7 +29,7 @@ def _look(cell, stored):
     skips = [line for o in outputs if o['output_type'] == 'stream' for line in ''.join(o['text']).splitlines() if line.startswith('SKIPPED:')]
     for line in skips: print(line, flush=True)
     if stored is None or skips or now == (was := shown(stored)): return False
-    changed = [line[:200] for line in difflib.unified_diff(was, now, n=0, lineterm='') if line[0] in '+-' and line[:3] not in ('+++', '---')][:8]
+    changed = [line[:200] for line in [*difflib.unified_diff(was, now, n=0, lineterm='')][2:] if line[0] in '+-'][:8]
     print(f'cell {cell["id"]}: the page shows what its cell no longer gives: execute the notebook and save it', *changed, sep='\n', flush=True)
     return True
 
