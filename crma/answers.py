@@ -126,7 +126,8 @@ def numeric_match(answer: str, reference: str, # A number, or a worked solution 
 
 # %% ../nbs/lib/09b_answers.ipynb #09b-answers-026
 def share(hits: list) -> dict:
-    "Count `k` of `n` true values, their share, and its 95 % Wilson interval `lo`, `hi`."
+    "Count `k` of `n` true values, their share, and its 95 % Wilson interval `lo`, `hi`. ValueError for what is neither true nor false."
+    if bad := [h for h in hits if h not in (0, 1)]: raise ValueError(f'hits: expected true or false, found {bad[0]!r}')
     k, n = int(np.sum(np.asarray(hits, dtype=bool))), len(hits)
     lo, hi = stats.wilson(k, n)
     return dict(k=k, n=n, share=k/n, lo=lo, hi=hi)

@@ -100,8 +100,8 @@ class LwF(Anchored):
 
 # %% ../nbs/lib/10c_baselines.ipynb #10c-baselines-024
 def buffered(seed: int, domain: str, n: int, share: float) -> list[int]:
-    "Which of a domain's `n` rows the buffer keeps."
-    return sorted(np.random.default_rng(seed_for(seed, 'buffer', domain)).permutation(n)[:round(share*n)].tolist())
+    "Which of a domain's `n` rows the buffer keeps: at least one, unless the share is 0."
+    return sorted(np.random.default_rng(seed_for(seed, 'buffer', domain)).permutation(n)[:max(round(share*n), share > 0)].tolist())
 
 @condition('replay')
 class Replay(Naive):

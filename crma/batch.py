@@ -31,8 +31,8 @@ _Loader.add_implicit_resolver('tag:yaml.org,2002:float', re.compile(r'^[-+]?(\d+
 
 def _yaml(path: Path) -> dict:
     "The mapping in a suite file."
-    try: d = yaml.load(path.read_text(), _Loader)
-    except yaml.YAMLError as e: raise ValueError(f'{path.name}: not a suite file: {e}') from None
+    try: d = yaml.load(path.read_text('utf-8'), _Loader)
+    except (yaml.YAMLError, UnicodeDecodeError) as e: raise ValueError(f'{path.name}: not a suite file: {e}') from None
     if not isinstance(d, dict): raise ValueError(f'{path.name}: expected keys and values, found {type(d).__name__}')
     return d
 
@@ -41,12 +41,15 @@ _KEYS = 'experiment model models parameters conditions seeds grid points orders 
 
 def suite_names() -> list:
     "The suites that exist."
-    return sorted(p.stem for p in paths.suites().glob('*.yaml') if p.stem != 'default')
+    return sorted(p.stem for p in paths.suites().glob('[!.]*.yaml') if p.stem != 'default')
 
 def _check_shapes(d: dict, where: str):
-    "ValueError unless what must be a list or a mapping is one."
-    for k, kind in (*dict.fromkeys(('parameters', 'grid', 'points', 'demo'), dict).items(), *dict.fromkeys(('conditions', 'models', 'seeds', 'orders', 'manifests'), list).items()):
+    "ValueError unless what must be a list or a mapping is one, and lists hold what they must."
+    for k, kind in (*dict.fromkeys(('parameters', 'grid', 'points', 'demo', 'paper', 'registered'), dict).items(), *dict.fromkeys(('conditions', 'models', 'seeds', 'orders', 'manifests'), list).items()):
         if k in d and (not isinstance(d[k], kind) or kind is list and not d[k] and k != 'manifests'): raise ValueError(f'{where}: {k} is {d[k]!r}, expected ' + ('a list of at least one' if kind is list else 'keys and values'))
+    for k, kind in dict(conditions=str, models=str, manifests=str, seeds=int).items():
+        if bad := [x for x in d.get(k, []) if type(x) is not kind]: raise ValueError(f'{where}: {k}: found {bad[0]!r}, expected ' + ('text' if kind is str else 'whole numbers'))
+    if not isinstance(m := d.get('model', ''), str): raise ValueError(f'{where}: model is {m!r}, expected text')
     for k, v in d.get('grid', {}).items():
         if not isinstance(v, list) or not v: raise ValueError(f'{where}: grid: {k} is {v!r}, expected a list of at least one value')
     for k, v in d.get('points', {}).items():
@@ -57,10 +60,10 @@ def _check_shapes(d: dict, where: str):
             raise ValueError(f'{where}: order {o!r}: expected null, or a list of different places, the first domain being 0')
 
 def _same_kind(a, b) -> bool:
-    "Whether `b` may override `a`: the same kind of value, or a null on either side; one word or finite number."
+    "Whether `b` may override `a`: the same kind of value, or anything where the default is null; one word or finite number."
     if not isinstance(b, (int, float, str, type(None))) or isinstance(b, float) and not math.isfinite(b): return False
     kind = lambda x: 'number' if isinstance(x, (int, float)) and not isinstance(x, bool) else type(x).__name__
-    return a is None or b is None or kind(a) == kind(b)
+    return a is None or kind(a) == kind(b)
 
 def _override(base: dict, new: dict, where: str) -> dict:
     "`base | new`, refused if `new` has a key that `base` lacks or a value of another kind."
@@ -158,7 +161,8 @@ def _setting_name(k: str, v, known) -> str:
     first = k.split('_')[0]
     short = first if sum(o.split('_')[0] == first for o in known) == 1 else k.replace('_', '-')
     said = f'{short}-{v:g}' if isinstance(v, float) else f'{short}-{v}'
-    return re.sub(r'[^A-Za-z0-9._-]', '-', said) + (f'-{paths.digest(said)[:4]}' if re.search(r'[^!-~]', said) else '')   # a line end and a tab are two names
+    lost = isinstance(v, float) and float(f'{v:g}') != v or re.search(r'[^A-Za-z0-9._-]', said) or len(said) > 80   # else two values would share a folder, and the second run would take the first one's result for a stale one of its own
+    return re.sub(r'[^A-Za-z0-9._-]', '-', said[:80]) + (f'-{paths.digest([k, v])[:8]}' if lost else '')
 
 def _model_name(model: str) -> str:
     "A model as part of a path: `owner-name` of a hub id, the last part of a folder."
@@ -197,15 +201,18 @@ def _points(grid: dict) -> list:
 # %% ../nbs/lib/14_batch.ipynb #14-batch-checks
 def _check_domains(suite: str, given: dict, manifests: list):
     "Raise ValueError unless every domain is generated, or has its manifest among those that the cells' keys hash."
-    if not (domains := str(given.get('domains') or '')): return
+    if 'domains' not in given: return
     from crma import data, worlds
+    domains = given['domains']
     try: slugs = worlds.chosen(domains, given.get('shared_structure', 0), given.get('world', 'small'))
     except ValueError as e: raise ValueError(f'{suite}.yaml: {e}') from None
     if (order := given.get('order')) and max(order) >= (n := len(slugs or domains.split(','))): raise ValueError(f"{suite}.yaml: order {order}: there are {n} domains, 0 to {n - 1}")
+    named = slugs or domains.split(',')
+    if bad := [d for d in named if not d or named.count(d) > 1]: raise ValueError(f"{suite}.yaml: domains {domains!r}: {f'{bad[0]!r} stands twice' if bad[0] else 'one has no name'}: name each domain once")
     if slugs: return
-    if bad := [d for d in domains.split(',') if d.partition('/')[0] not in manifests]:
+    if bad := [d for d in named if d.partition('/')[0] not in manifests]:
         raise ValueError(f"{suite}.yaml: domain {bad[0]!r} is missing in `manifests`: name it there, so that its cells run again when its file changes")
-    for d in domains.split(','):
+    for d in named:
         if '/' in d: data.find(d)   # an unknown part is an error now, not in the cell
 
 def _check_settings(suite: str, given: dict):
@@ -213,7 +220,7 @@ def _check_settings(suite: str, given: dict):
     from crma import screen
     try:
         settings(**{k: given[k] for k in Settings.__dataclass_fields__ if k in given})
-        for k, least in dict(threads=1, answers=0, answer_tokens=1, benchmark_limit=0).items():
+        for k, least in dict(threads=1, train_rows=1, holdout_rows=1, max_length=2, answers=0, answer_tokens=1, benchmark_limit=0).items():
             if type(v := given.get(k, least)) is not int or v < least: raise ValueError(f'setting {k}={v!r}: expected a whole number of at least {least}')
         if given.get('cleaning'): screen.cleaner(*given['cleaning'].split(','))
     except ValueError as e: raise ValueError(f'{suite}.yaml: {e}') from None
@@ -235,16 +242,18 @@ def plan(suite: str, # A suite in nbs/suites
     named = {k: v for k, v in overrides.items() if k not in RESOURCES}
     grid = _points(s['grid'] | d.get('grid', {}) | {k: [v] for k, v in named.items()})
     listed, cells = d.get('orders', s['orders']), []
+    if bad := [m for m in s['manifests'] if not paths.inside(paths.manifests(), f'{m}.json').is_file()]: raise ValueError(f'{suite}.yaml: manifests: there is no data_manifests/{bad[0]}.json: write it, or correct the name')
     chosen = [listed[i - 1] for i in _pick('order', orders, [*range(1, len(listed) + 1)])]
+    if bad := [m for m in models if Path(m).is_dir() and not Path(m).is_absolute()]: raise ValueError(f'{suite}: model {bad[0]!r} is a folder relative to here, and cells run elsewhere: give its whole path')
+    needs = {m: inputs(s['experiment'], m, s['manifests']) for m in models}   # a second each: all of the library is read
     for model, point in itertools.product(models, _pick('point', points, [*s['points']]) or [None]):
-        if Path(model).is_dir() and not Path(model).is_absolute(): raise ValueError(f'{suite}: model {model!r} is a folder relative to here, and cells run elsewhere: give its whole path')
-        needs, own = inputs(s['experiment'], model, s['manifests']), dict(s['points'].get(point, {}))
+        own = dict(s['points'].get(point, {}))
         some = dict.fromkeys(own.pop('conditions', s['conditions']))
         for at, order in itertools.product(grid, chosen):
             at = own | at; shared = s['parameters'] | overrides | at | dict(suite=suite, model=model, order=order)
             _check_settings(suite, shared); _check_domains(suite, shared, s['manifests'])
             for condition, seed in itertools.product([c for c in some if not conditions or c in conditions], seeds):
-                cells.append(Cell(suite, model, condition, seed, order, at, _cell_name(s, point, model, condition, seed, order, at), s['experiment'], shared | dict(condition=condition, seed=seed), needs))
+                cells.append(Cell(suite, model, condition, seed, order, at, _cell_name(s, point, model, condition, seed, order, at), s['experiment'], shared | dict(condition=condition, seed=seed), needs[model]))
     if s.get('registered'): from crma import registration; registration.registered(suite)
     if not cells: raise ValueError(f'{suite}: no seeds' if not seeds else f'{suite}: no point of the suite has the conditions {", ".join(conditions or ["(none)"])}')
     names = [c.name for c in cells]
@@ -409,10 +418,10 @@ def run_cell(cell: Cell, base: str=None, report_to: str=None) -> dict:
         if at == 'done': return said(True)  # Dask asks again for what a lost worker had finished
         if at == 'unreadable': raise OSError(why)
         if (folder/'stop').exists(): return said(False, stopped=True)
-        paths.write_atomic(folder/'owner', owner); mine = True
-        _start(cell)
         if base: raise ValueError(base)
         _check_inputs(cell)
+        paths.write_atomic(folder/'owner', owner); mine = True
+        _start(cell)   # an older result goes now, when nothing is known that would keep a new one from being made
         execute(experiment_path(cell.experiment), running, cell.parameters, CRMA_CELL_DIR=str(folder), CRMA_CELL=json.dumps(cell.identity),
                 CRMA_REQUESTED=json.dumps(cell.parameters), CRMA_OWNER=owner, CRMA_LIBRARY=cell.inputs['library'],
                 **(dict(CRMA_REPORT_TO=report_to) if report_to else {}))
@@ -529,13 +538,14 @@ def _said(future) -> str:
     try: return future.result()
     except Exception as e: return f'{type(e).__name__}: {e}'.splitlines()[0]
 
-def _submit(client, waiting: dict, bases: dict, out: int, report_to: str=None) -> dict: # future -> cell
+def _submit(client, waiting: dict, bases: dict, out: int, report_to: str=None, again: bool=False) -> dict: # future -> cell
     """Hand out cells whose base model is there, one for each thread that has nothing to do (`out` cells have one), and take them out of `waiting`. No more and no sooner: Dask deals what
-    it is given to workers at once, after durations that it cannot know, and leaves a worker idle for hours while cells wait behind another's.
+    it is given to workers at once, after durations that it cannot know, and leaves a worker idle for hours while cells wait behind another's. `again`: what is done runs once more, from the start, and counts as done until it is handed out.
     `run_cell` limits how often a cell starts again, by its progress; Dask would count over the whole run."""
     ready = [k for k, c in waiting.items() if c.model == 'none' or bases[c.model].done()]
     room = sum(client.nthreads().values()) - out - sum(not f.done() for f in bases.values()) if ready else 0
     ready = ready[:max(room, 0)]
+    for c in (waiting[k] for k in ready if again): (c.folder/'done.json').unlink(missing_ok=True); checkpoint.clear(c.folder)
     return {client.submit(run_cell, c, bases.get(c.model) and _said(bases[c.model]), report_to, key=k, pure=False, retries=10**6): c for k in ready for c in [waiting.pop(k)]}
 
 def _outcome(future, cell: Cell) -> dict:
@@ -565,7 +575,7 @@ class _Signals:
     def __exit__(self, *_):
         for s, handler in self.old.items(): signal.signal(s, handler)
 
-def _watch(client, cells: list, live: _Live, signals: _Signals, report_to: str=None) -> list:
+def _watch(client, cells: list, live: _Live, signals: _Signals, report_to: str=None, again: bool=False) -> list:
     "Run the cells and return their outcomes."
     from distributed import as_completed
     bases, waiting, futures = _bases(client, cells), {f'{c.name}-{i}': c for i, c in enumerate(cells)}, {}
@@ -573,7 +583,7 @@ def _watch(client, cells: list, live: _Live, signals: _Signals, report_to: str=N
     ac, outcomes, stopping = as_completed(loop=client.loop), [], False
     try:
         while waiting or futures:
-            new = _submit(client, waiting, bases, len(futures), report_to); futures |= new; ac.update(new)
+            new = _submit(client, waiting, bases, len(futures), report_to, again); futures |= new; ac.update(new)
             for f in ac.next_batch(block=False):
                 cell = futures.pop(f); outcomes.append(_outcome(f, cell)); f.release(); live.done(cell, outcomes[-1])  # else a lost worker would have Dask make it again
             if signals.n and not stopping:
@@ -620,13 +630,13 @@ def run(cells: list, # Cells from `plan`, of one or several suites
         known = set(skipped); todo, outcomes = [c for c in cells if c.name not in known], []
         live = _Live(todo, None if progress else open(os.devnull, 'w'))
         if skipped: live.line(f'{len(skipped)} of {len(cells)} cells are done already')
-        _forget(todo, 'attempts.json', 'log.txt', 'done.json')
-        if not resume: [checkpoint.clear(c.folder) for c in todo]
+        _forget(todo, 'attempts.json', 'log.txt')
+        for m in {c.model for c in todo}: (_base_folder(m)/'attempts.json').unlink(missing_ok=True)
         if executor == 'local' and not workers: workers = len(gpus()) or cores()//threads or 1
         if workers: workers = min(workers, len(todo))
         if todo:
             try:
-                with _Signals() as signals, cluster(workers, threads, executor, settings) as client: outcomes = _watch(client, todo, live, signals, report_to)
+                with _Signals() as signals, cluster(workers, threads, executor, settings) as client: outcomes = _watch(client, todo, live, signals, report_to, not resume)
             finally: _forget(todo)
         return dict(done=[o['name'] for o in outcomes if o['ok']], skipped=skipped, stopped=[o['name'] for o in outcomes if o['stopped']],
                     failed={o['name']: o['error'] for o in outcomes if not o['ok'] and not o['stopped']}, wall_s=time.time() - t)

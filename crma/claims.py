@@ -37,17 +37,18 @@ def answer(lo: float, hi: float, # Interval of the statistic; NaN: none
 VERDICTS = ('holds', 'holds in part', 'fails', 'undecided', 'ill-posed', 'cannot be tested here')
 
 def verdict(answers: dict, # Test -> answer
-            controls: dict={}, # Control without the ingredient -> {test: answer}; empty: it was not run
+            controls: dict={}, # Control without the ingredient -> {test: answer; None: it was not run there}; empty: not run at all
             illposed: str='', # Why no outcome could decide; '': it can
            ) -> tuple: # (one of VERDICTS, reason)
     "The verdict on a claim."
     if illposed: return 'ill-posed', illposed
     if not answers: return 'cannot be tested here', ''
     by = {a: [t for t, x in answers.items() if x == a] for a in ('yes', 'smaller', 'open', 'no')}
-    same = [c for c, xs in controls.items() if by['yes'] and all(xs.get(t) == 'yes' for t in by['yes'])]
-    unrun = [c for c, xs in controls.items() if not xs]
+    beside = {c: [t for t in by['yes'] if xs.get(t)] for c, xs in controls.items()}   # where the claim is shown and the control was run
+    same = [c + (f" (in {', '.join(ts)})" if len(ts) < len(by['yes']) else '') for c, ts in beside.items() if ts and all(controls[c][t] == 'yes' for t in ts)]
+    unrun = [c + (f" in {', '.join(missing)}" if xs else '') for c, xs in controls.items() if (missing := [t for t, x in xs.items() if x is None]) or not xs]
     reason = '; '.join(([f"the same without the ingredient: {', '.join(same)}"] if same else []) + ([f"control not run: {', '.join(unrun)}"] if unrun else []) + [f'{a}: {", ".join(ts)}' for a, ts in by.items() if ts and len(ts) < len(answers)])
-    if len(by['yes']) == len(answers) and not same and not unrun: return 'holds', ''
+    if len(by['yes']) == len(answers) and not same and all(any(xs.values()) for xs in controls.values()): return 'holds', reason   # each control was run, if not everywhere
     if by['yes'] or by['smaller']: return 'holds in part', reason or 'smaller than half of the paper\'s effect'
     return ('fails' if len(by['no']) >= max(1, len(by['open'])) else 'undecided'), reason
 
@@ -225,7 +226,7 @@ def paper_end() -> list:
 def gap(printed: float, half: float, # Half a unit of its last digit
         f, inputs: list, halves: list, # Function of the inputs, and half a unit of each
        ) -> float:
-    "Distance between the printed value and the range of `f` over the corners of the inputs' rounding; 0 if they meet."
+    "Distance between the printed value and the range of `f` over the corners of the inputs' rounding; 0 if they meet. Between corners `f` could go further only if it turned within half a unit of a digit."
     x = [f(*(v + s*h for v, s, h in zip(inputs, signs, halves))) for signs in product((-1, 1), repeat=len(inputs))]
     return max(0., min(x) - (printed + half), printed - half - max(x))
 
@@ -326,33 +327,36 @@ def _panels(c: dict) -> list: # (panel, of, against, controls)
     own = lambda of: [k for k in t.get('controls', []) if (':' in k) == (':' in of)]
     return [(*p, own(p[1]))[:4] if isinstance(p, list) else (p, t['of'], t.get('against'), own(t['of'])) for p in t.get('panels', []) + real]
 
-def gathered(c: dict) -> tuple: # (evidence, {control: evidence})
+def gathered(c: dict) -> tuple: # (evidence, {control: evidence}, {control: places where it was not run})
     "The evidence on a claim and on its controls, each row with its answer."
     t = c['test'] or {}; rule = dict(within=[number(x) for x in t['within']]) if 'within' in t else dict(effect=number(t['effect'])) if 'effect' in t else None
     nan = lambda x: math.nan if x is None else x
     def judged(rows): return [e | dict(answer=answer(nan(e['lo']), nan(e['hi']), **rule)) for e in rows]
     def ask(panel, of, against): return measured(panel, t['statistic'], of, against, t.get('spread', 't'))
-    main, controls = [], {k: [] for k in t.get('controls', [])}
+    main, controls, unrun = [], {k: [] for k in t.get('controls', [])}, {}
     for panel, of, against, ks in _panels(c) if 'statistic' in t else []:
-        main += ask(panel, of, against)
-        for k in ks: controls.setdefault(k, []).extend(judged([e | dict(where=place(panel, of)) for e in ask(panel, k, against)]))   # beside what it controls
-    return judged(main + (EVIDENCE[t['evidence']]() if 'evidence' in t else [])), controls
+        main += (rows := ask(panel, of, against))
+        for k in ks:
+            controls.setdefault(k, []).extend(judged(found := [e | dict(where=place(panel, of)) for e in ask(panel, k, against)]))   # beside what it controls
+            if rows and not found: unrun.setdefault(k, []).append(place(panel, of))
+    return judged(main + (EVIDENCE[t['evidence']]() if 'evidence' in t else [])), controls, unrun
 
 # %% ../nbs/lib/21_claims.ipynb #21-claims-043
 def command(c: dict) -> str|None:
     "What to run for the claim on a real model: the suite with the conditions that the test compares; None without a suite."
     g, t = c['gpu'] or {}, c['test'] or {}
     if 'suite' not in g: return None
-    used = g.get('conditions') or [x.rpartition(':')[2] for x in (t.get('of'), t.get('against'), *t.get('controls', [])) if x] or ['frozen', 'modular']
+    used = [x.rpartition(':')[2] for x in (*(g.get('conditions') or (t.get('of'), t.get('against'))), *t.get('controls', [])) if x] or ['frozen', 'modular']
     return f"crma run {g['suite']} --conditions {','.join(sorted(set(used), key=results.CONDITIONS.index))}" + (f" --set {g['set']}" if 'set' in g else '')
 
 def judge(c: dict) -> dict:
     "A claim with its evidence, verdict, reason and command."
-    rows, controls = gathered(c); ill = (c['test'] or {}).get('illposed')
+    rows, controls, unrun = gathered(c); ill = (c['test'] or {}).get('illposed')
     beside, named = {}, {}
-    for k, v in controls.items(): named.setdefault(k.rpartition(':')[2].upper().replace('-', ' '), []).append({e['where']: e['answer'] for e in v})
+    for k, v in controls.items(): named.setdefault(k.rpartition(':')[2].upper().replace('-', ' '), []).append({e['where']: e['answer'] for e in v} | dict.fromkeys(unrun.get(k, ())))
     for k, vs in named.items():   # one control under several names, each in its place; of a place where several stand, what holds under all of them
-        beside[k] = {w: 'yes' if all(v.get(w, 'yes') == 'yes' for v in vs) else next(v[w] for v in vs if v.get(w, 'yes') != 'yes') for v in vs for w in v}
+        here = {w: [v[w] for v in vs if w in v] for v in vs for w in v}
+        beside[k] = {w: 'yes' if {*xs} == {'yes'} else next((x for x in xs if x not in ('yes', None)), None) for w, xs in here.items()}
     word, why = verdict({e['where'] + (f" ({e['of']})" if [x['where'] for x in rows].count(e['where']) > 1 else ''): e['answer'] for e in rows}, beside, ILLPOSED[ill]() if ill else '')
     within = [number(x) for x in (c['test'] or {}).get('within', ())]
     return dict(id=c['id'], group=c['group'], where=c['where'], claim=c['claim'].format(within=within, **load('paper_facts')), paper=c['paper'].format(**load('paper_facts')), n=c['n'].format(**load('paper_facts')), verdict=word, reason=why,

@@ -6,7 +6,7 @@
 __all__ = ['run', 'status', 'collect', 'make_report', 'report', 'data', 'models', 'doctor', 'demo', 'parser', 'main']
 
 # %% ../nbs/lib/16_cli.ipynb #16-cli-002
-import argparse, os, platform, re, shutil, sys, textwrap, time
+import argparse, contextlib, os, platform, re, shutil, sys, textwrap, time
 from pathlib import Path
 from . import paths
 
@@ -188,7 +188,7 @@ def _data_lock(names: list) -> int:
 def _data_report(names: list, rows: bool) -> int:
     "`crma data report`: what screening would remove, and with `rows` which rows."
     from crma import data as d, screen
-    here = screen.domains_of(names or [n for n in d.names() if d.available(n)])
+    here = screen.domains_of(names or [m.name for m in _readable(d.names()) if d.available(m)])
     got = {n: screen.screened(n) for n in here}
     t = screen.report(got)
     print(_table([dict(domain=n) | {k: str(v) for k, v in r.items()} for n, r in t.iterrows()], ('domain', *t.columns)))
@@ -203,12 +203,15 @@ def data(a) -> int:
     if a.action == 'lock': return _data_lock(a.names)
     if a.action == 'report': return _data_report(a.names, a.rows)
     rows, bad = [], 0
-    for name in a.names or d.names():
-        m = d.load_manifest(name); say = 'here' if d.available(m) else 'not here'
-        if a.action != 'list':
-            try: d.fetch(m, download=a.action == 'fetch'); say = 'verified'
-            except (ValueError, d.DataUnavailable) as e: say, bad = str(e), bad + 1
-        rows.append(dict(name=m.name, domains=str(len(m.parts) or 1), files=len(m.files), size=_size(sum(f.size for f in m.files)), licence=m.licence, state=say))
+    if not (names := a.names or d.names()): raise ValueError(f'no manifests in {_here(paths.manifests())}: call crma inside a clone of the project, or set CRMA_HOME to one')
+    for name in names:   # what is wrong with one is said in its row, and the others are looked at
+        row = dict.fromkeys(('domains', 'files', 'size', 'licence'), '-')
+        try:
+            m = d.load_manifest(name); say = 'here' if d.available(m) else 'not here'
+            row = dict(domains=str(len(m.parts) or 1), files=len(m.files), size=_size(sum(f.size for f in m.files)), licence=m.licence)
+            if a.action != 'list': d.fetch(m, download=a.action == 'fetch'); say = 'verified'
+        except (ValueError, d.DataUnavailable) as e: say, bad = str(e), bad + 1
+        rows.append(dict(name=name) | row | dict(state=say))
     print(_table(rows, ('name', 'domains', 'files', 'size', 'licence', 'state')))
     return 1 if bad else 0
 
@@ -226,9 +229,10 @@ def _reachable(url: str, timeout=3) -> bool:
     except OSError: return False
 
 def _data_line(name: str, online: bool) -> str:
-    "Whether a suite's data can be had."
+    "Whether a suite's data can be had, or what is wrong with its file."
     from crma import batch, data as d
-    missing = [m for m in batch.load_suite(name)['manifests'] if not d.available(m)]
+    try: missing = [m for m in batch.load_suite(name)['manifests'] if not d.available(m)]
+    except ValueError as e: return f'no: {e}'
     if not missing: return 'yes'
     return f"yes, after downloading {', '.join(missing)}" if online else f"no: {', '.join(missing)} not here: set CRMA_DATA_MIRROR, or `crma data fetch` where there is a network"
 
@@ -270,17 +274,25 @@ def _doctor_model(name: str) -> int:
     print('\n'.join(f'{k:<20}{v}' for k, v in rows) + ('' if best else '\nit does not fit here in any of these ways'))
     return 0 if best else 1
 
+def _readable(names: list) -> list:
+    "The manifests of these names, without those that have a fault."
+    from crma import data as d
+    found = []
+    for n in names:
+        with contextlib.suppress(ValueError): found.append(d.load_manifest(n))
+    return found
+
 def doctor(a) -> int:
     "`crma doctor`."
     if a.model: return _doctor_model(a.model)
     from crma import batch, cluster, data as d, repro
-    gpu = cluster.gpus(); names = d.names(); mirror = paths.mirror()
-    urls = [f.url for n in names for f in d.load_manifest(n).files if not f.local]; online = any(map(_reachable, [u for u in urls if u.startswith('https://')][:1]))
+    gpu = cluster.gpus(); names, there = d.names(), _readable(d.names()); mirror = paths.mirror()
+    urls = [f.url for m in there for f in m.files if not f.local]; online = any(map(_reachable, [u for u in urls if u.startswith('https://')][:1]))
     rows = [('python', platform.python_version()), ('packages', ', '.join(f'{k} {v}' for k, v in repro.versions().items())),
             ('processor', f'{repro.device_name() if not gpu else platform.machine()}, {cluster.cores()} cores usable'), ('memory', _memory()),
             ('GPU', f'{len(gpu)} x {repro.device_name()}' if gpu else 'none: cells run on the CPU, one per core'),
             ('free disk', f'{shutil.disk_usage(paths.root()).free/2**30:.0f} GiB'),
-            ('data', f"{sum(map(d.available, names))} of {len(names)} data sets here; mirror {'set' if mirror else 'not set (CRMA_DATA_MIRROR)'}; network {'reachable' if online else 'not reachable'}"),
+            ('data', f"{sum(map(d.available, there))} of {len(names)} data sets here{'; crma data list says what is wrong with the others' if len(there) < len(names) else ''}; mirror {'set' if mirror else 'not set (CRMA_DATA_MIRROR)'}; network {'reachable' if online else 'not reachable'}"),
             *((f'suite {s}', _data_line(s, online)) for s in batch.suite_names()),
             ('quarto', shutil.which('quarto') or 'not here: only `make site` needs it, see quarto.org')]
     print('\n'.join(f'{k:<16}{v}' for k, v in rows))
@@ -292,11 +304,12 @@ def _demo_cells() -> list:
     from crma import batch, data as d
     cells = []
     for s in batch.suite_names():
-        if not batch.load_suite(s)['demo']: continue
         try:
+            if not batch.load_suite(s)['demo']: continue
             for m in batch.load_suite(s)['manifests']: d.available(m) or d.fetch(m)
         except d.DataUnavailable as e:
             print(f'{s} skipped: its data are not here and could not be downloaded: set CRMA_DATA_MIRROR to a folder that has them, or call again with a network'); continue
+        except ValueError as e: print(f'{s} skipped: {e}'); continue
         cells += batch.plan(s, demo=True)
     return cells
 

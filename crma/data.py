@@ -133,7 +133,7 @@ def _data_file(fo: dict, dom: dict, where: str, folder: Path) -> DataFile:
 # %% ../nbs/lib/06_data.ipynb #06-data-015
 def names() -> list:
     "The names of the manifests in `data_manifests/`."
-    return sorted(p.stem for p in paths.manifests().glob('*.json'))
+    return sorted(p.stem for p in paths.manifests().glob('[!.]*.json'))
 
 def _read_manifest(name_or_path) -> tuple:
     "Path, label and parsed JSON of a manifest."
@@ -405,9 +405,9 @@ def _record(r, where: str, id: str) -> tuple:
         if not isinstance(r[k], str): raise ValueError(f'{where}: key {k!r}: expected text, found {r[k]!r:.60}: write it as text, or remove the row')
         if (bad := _SURROGATE.search(r[k])): raise ValueError(f'{where}: key {k!r}: expected text, found half a character, {bad[0]!a}: write it out whole, or remove the row')
         if not r[k].strip(): raise ValueError(f'{where}: key {k!r}: expected {what}, found no text: fill it in, or remove the row')
-    g = r.get('group')
+    g = r.get('group'); g = g.item() if hasattr(g, 'item') else g   # a number of numpy's
     if not isinstance(g, (str, int, float, type(None))): raise ValueError(f"{where}: key 'group': expected a name or number, found {g!r:.60}: correct it")
-    return _pair(r['prompt'], r['response'], id, None if g != g or g == '' else g, indented=True)   # code may begin indented
+    return _pair(r['prompt'], r['response'], id, None if g != g or not str(g).strip() else g, indented=True)   # code may begin indented
 
 # %% ../nbs/lib/06_data.ipynb #06-data-own-002
 def jsonl(path: Path) -> list:

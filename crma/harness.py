@@ -147,10 +147,11 @@ def compare(before: list, after: list) -> pd.DataFrame:
     return pd.DataFrame([{k: a[k] for k in ('task', 'group', 'metric', 'filter', 'n')} | dict(before=a['value'], after=b['value']) | difference(a, b) for a, b in _pairs(before, after)])
 
 # %% ../nbs/lib/19_harness.ipynb #19-harness-027
-def subjects(before: list, after: list, group: str='mmlu', metric: str='acc', deals: int=2000, seed: int=0) -> dict:
-    "Changes by subject of a group, in questions: gains, losses, net, the signs of the subjects, and two p-values. ValueError without scores per question."
-    pairs = [(a, b) for a, b in _pairs(before, after) if (a['group'], a['metric']) == (group, metric)]
+def subjects(before: list, after: list, group: str='mmlu', metric: str='acc', filter: str|None=None, deals: int=2000, seed: int=0) -> dict:
+    "Changes by subject of a group, in questions: gains, losses, net, the signs of the subjects, and two p-values. ValueError without scores per question, or where several filters scored each and none is named."
+    pairs = [(a, b) for a, b in _pairs(before, after) if (a['group'], a['metric']) == (group, metric) and filter in (None, a['filter'])]
     if not pairs or any(a['samples'] is None for a, _ in pairs): raise ValueError(f'group {group!r}: expected rows of its tasks with samples, found {len(pairs)} rows')
+    if len(fs := {a['filter'] for a, _ in pairs}) > 1: raise ValueError(f'group {group!r}: its answers were scored by {len(fs)} filters: name one of {", ".join(sorted(fs))}')
     d = [np.subtract(b['samples'], a['samples']) for a, b in pairs]
     change, every, sizes = np.array([x.sum() for x in d]), np.concatenate(d), [len(x) for x in d]
     starts, rng = np.cumsum([0, *sizes[:-1]]), np.random.default_rng(seed_for(seed, 'subjects'))
@@ -180,7 +181,7 @@ def attribution_table(runs: dict, task: str='gsm8k', metric: str='exact_match') 
     return pd.DataFrame({p: {r['filter']: r['value'] for r in rows if (r['task'], r['metric']) == (task, metric)} for p, rows in runs.items()}).T
 
 def attribution_steps(runs: dict, task: str='gsm8k', metric: str='exact_match') -> pd.DataFrame:
-    "`compare` for each step from part to part of STEPS."
-    found = [compare(runs[a], runs[b]).assign(step=f'{a} -> {b}') for a, b in STEPS]
+    "`compare` for each step of STEPS between parts that ran."
+    found = [compare(runs[a], runs[b]).assign(step=f'{a} -> {b}') for a, b in STEPS if a in runs and b in runs]
     t = pd.concat(found, ignore_index=True)
     return t[(t.task == task) & (t.metric == metric)].set_index(['step', 'filter'])[['before', 'after', 'difference', 'stderr', 'gained', 'lost', 'p']]

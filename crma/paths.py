@@ -11,9 +11,14 @@ import hashlib, json, os, re, tempfile
 from pathlib import Path
 
 # %% ../nbs/lib/00_paths.ipynb #00-paths-005
+def _folder(variable: str, value: str) -> Path:
+    "The folder that an environment variable names; NotADirectoryError if there is none."
+    if not (p := Path(value).expanduser()).is_dir(): raise NotADirectoryError(f'{variable}={value!r} is not a folder: create it or unset the variable')
+    return p.resolve()
+
 def root() -> Path:
-    "Project root: `$CRMA_HOME`, else the nearest ancestor holding crma's `settings.ini`, else the working directory."
-    if home := os.environ.get('CRMA_HOME'): return Path(home).expanduser().resolve()
+    "Project root: `$CRMA_HOME`, else the nearest ancestor holding crma's `settings.ini`, else the working directory. A `$CRMA_HOME` that is no folder is an error."
+    if home := os.environ.get('CRMA_HOME'): return _folder('CRMA_HOME', home)
     here = Path.cwd().resolve()
     for p in (here, *here.parents):
         ini = p/'settings.ini'
@@ -50,10 +55,7 @@ def cache(*parts) -> Path:
 def mirror() -> Path|None:
     "The mirror folder named by `$CRMA_DATA_MIRROR`, or None. A name that is no folder is an error."
     m = os.environ.get('CRMA_DATA_MIRROR')
-    if not m: return None
-    if not (p := Path(m).expanduser()).is_dir():
-        raise NotADirectoryError(f'CRMA_DATA_MIRROR={m!r} is not a folder: create it or unset the variable')
-    return p.resolve()
+    return _folder('CRMA_DATA_MIRROR', m) if m else None
 
 def environment() -> dict:
     "The variables that name these folders, for a process that may start elsewhere: absolute paths."

@@ -62,10 +62,11 @@ def registered(suite: str) -> tuple: # (alpha, hypotheses)
     designs = list(dict.fromkeys(f'{p}/{c}' for p, d in s['points'].items() for c in d.get('conditions', s['conditions']))) or s['conditions']
     hs = [_hypothesis(d, designs, file) for d in own.get('hypotheses') or []]
     if not hs or len({h.id for h in hs}) < len(hs): raise ValueError(f'{file}: registered: expected hypotheses, each with its own id, found {[h.id for h in hs]}')
-    k = len(s['seeds'])
-    for h in hs:
-        c = 2**k if h.paired else comb(2*k, k)   # outcomes of a permutation test
-        if k < 2 or (h.test != 'equivalent' and 2/c >= alpha): raise ValueError(f'{file}: registered: hypothesis {h.id}: of {k} seeds no outcome has p below {2/c:.2g}, and alpha is {alpha}: name more seeds')
+    if (k := len(s['seeds'])) < 2: raise ValueError(f'{file}: registered: expected at least 2 seeds, found {k}: name more seeds')
+    outcomes = [2**k if h.paired else comb(2*k, k) for h in hs]   # of a permutation test
+    least = stats.holm([0 if h.test == 'equivalent' else min(1, 2/c) for h, c in zip(hs, outcomes)])
+    for h, c, p in zip(hs, outcomes, least):
+        if p >= alpha: raise ValueError(f'{file}: registered: hypothesis {h.id}: of {k} seeds no outcome has p below {2/c:.2g}, adjusted for all hypotheses {p:.2g}, and alpha is {alpha}: name more seeds')
         if h.measure == 'drift_of_facts' and (odd := [d for d in (h.a, h.b) if d and not str((s['parameters'] | s['points'].get(d.split('/')[0], {}))['domains']).startswith('fictional')]):
             raise ValueError(f"{file}: registered: hypothesis {h.id}: {odd[0]} asks no facts: drift_of_facts is of fictional domains")
         if h.test != 'equivalent' and c > stats.MAX_ASSIGNMENTS:
@@ -140,14 +141,14 @@ def values(by: dict, measure: str, design: str) -> dict: # seed -> value
     return {seed: MEASURES[measure](r) for seed, r in by[design].items()}
 
 def _test(h: Hypothesis, a: np.ndarray, b: np.ndarray|None) -> dict:
-    "Mean (difference), its 95 % t interval, effect size with bootstrap interval, p, and whether the sign is as stated."
+    "Mean (difference), its 95 % t interval, effect size with its interval, p, and whether the sign is as stated."
     d = a if b is None else a - b if h.paired else None
     mean = float(a.mean() - (0 if b is None else b.mean()))
     if d is not None: lo, hi = stats.t_interval(d)
     else:   # Welch's interval
         from scipy.stats import ttest_ind
         lo, hi = map(float, ttest_ind(a, b, equal_var=False).confidence_interval(.95))
-    size = stats.cohen_d(a, np.zeros_like(a) if b is None else b, paired=h.paired)
+    size = stats.cohen_d(a, np.zeros_like(a) if b is None else b, paired=h.paired or b is None)
     p = stats.tost(d, h.margin) if h.test == 'equivalent' else stats.permutation_test(a, b, paired=h.paired)
     return dict(n=len(a), mean=mean, lo=lo, hi=hi, d=size[0], d_lo=size[1], d_hi=size[2], p=p, sign=h.test == 'equivalent' or (mean < 0) == (h.test == 'less'))
 

@@ -253,13 +253,13 @@ def _kind_columns(m: dict) -> dict:
 
 # %% ../nbs/lib/13_results.ipynb #13-results-036
 def _transfer_columns(m: dict, joint: bool) -> dict:
-    "Drift and transfer of one kind; NaN where undefined: a single task, JOINT, which sees all domains at once, or no evaluation before training."
+    "Drift and transfer of one kind; NaN where undefined: a single task, JOINT, which sees all domains at once, no evaluation before training, or for drift a loss of exactly 0 right after it."
     from crma.metrics import ContinualMatrix
     loss, em = nan_array(m['loss']), nan_array(m['em'])
     if joint or len(loss) < 2 or np.isnan(loss.diagonal()).any(): return dict.fromkeys(('drift_mean', 'bwt_loss', 'bwt_em', 'fwt_em'), math.nan)
     em = ContinualMatrix(em, nan_array(m['untrained']['em']), higher_is_better=True); loss = ContinualMatrix(loss)
     ahead = not np.isnan([*em.values.diagonal(1), *em.untrained[1:]]).any()
-    return dict(drift_mean=loss.mean_drift(), bwt_loss=loss.bwt(), bwt_em=em.bwt(), fwt_em=em.fwt() if ahead else math.nan)
+    return dict(drift_mean=loss.mean_drift() if loss.values.diagonal()[:-1].all() else math.nan, bwt_loss=loss.bwt(), bwt_em=em.bwt(), fwt_em=em.fwt() if ahead else math.nan)
 
 # %% ../nbs/lib/13_results.ipynb #13-results-037
 def _row(r: dict) -> dict:
@@ -309,15 +309,15 @@ def _worth(d, interval, what, better=1) -> str:
 # %% ../nbs/lib/13_results.ipynb #13-results-042
 def _verdict(g: pd.DataFrame) -> dict:
     "The verdict on one suite and setting."
-    c = {k: g[g.condition == k] for k in ('naive', 'frozen', 'modular')}
+    c = {k: g[g.condition == k] for k in ('naive', 'frozen', 'modular')}; seeds = set.intersection(*[{*x.seed} for x in c.values() if len(x)] or [set()])
     loss, loss_i = _paired(c['modular'], c['frozen'], 'holdout_loss')
     em, em_i = _paired(c['modular'], c['frozen'], 'holdout_em')
     words = [_retention(c['naive'].drift_mean, c['modular'].drift_mean), _worth(loss, loss_i, 'holdout loss', -1), _worth(em, em_i, 'exact match')]
-    return dict(seeds=g.seed.nunique(), **{f'{k}_drift': _range(v.drift_mean) for k, v in c.items()}, **{f'{k}_em_loss': _range(v.em_loss) for k, v in c.items()},
+    return dict(seeds=len(seeds), **{f'{k}_drift': _range(v.drift_mean) for k, v in c.items()}, **{f'{k}_em_loss': _range(v.em_loss) for k, v in c.items()},
                 disjoint=words[0].startswith('MODULAR forgets'), loss_difference=loss, loss_interval=loss_i, em_difference=em, em_interval=em_i, verdict='; '.join(words))
 
 def verdicts(t: pd.DataFrame) -> pd.DataFrame:
-    """One row per suite, model and setting of `table`'s rows: `*_drift` (%) and `*_em_loss` as (least, greatest) over the seeds;
+    """One row per suite, model and setting of `table`'s rows: `seeds` that all run ones of NAIVE, FROZEN and MODULAR have; `*_drift` (%) and `*_em_loss` as (least, greatest) over the seeds;
     `*_difference` MODULAR - FROZEN by seed, averaged over domains at the end, `*_interval` its 95 % t interval; `verdict` by rule."""
     keys = ['suite', 'model', 'setting']
     return pd.DataFrame([dict(zip(keys, k)) | _verdict(g) for k, g in t.groupby(keys, sort=False)]) if len(t) else pd.DataFrame(columns=[*keys, 'verdict'])

@@ -185,7 +185,8 @@ def accuracy(truth: list, names: list) -> dict:
     return dict(n=n, right=right, share=right/n, lo=lo, hi=hi)
 
 def confusion(truth: list, names: list, tasks: list) -> pd.DataFrame: # rows: truth
-    "Counts; the last column, `none`, counts abstentions."
+    "Counts; the last column, `none`, counts abstentions. ValueError for a truth that is no task, or a task called so."
+    if odd := [t for t in tasks if t == 'none'] or [t for t in dict.fromkeys(truth) if t not in tasks]: raise ValueError(f'truth {odd[0]!r}: expected one of the tasks {", ".join(tasks)}, none of them called none')
     t = pd.crosstab(pd.Series(list(truth)), pd.Series(['none' if n is None else n for n in names]))
     return t.reindex(index=tasks, columns=[*tasks, 'none'], fill_value=0).rename_axis(index='task', columns='sent to')
 
@@ -278,7 +279,8 @@ ContinualModel.route, PARTS['router'] = route, (_save, _load)
 @contextmanager
 def answering(cm: ContinualModel, task: str|None):
     "Within the block `task` answers, in evaluation mode; None: the base alone. Then everything is as it was."
-    net, was, training = cm.model, cm.model.active_adapter, cm.model.training
+    net, one, active, training = cm.model, cm.model.active_adapter, [*cm.model.active_adapters], cm.model.training
+    trains = [(p, p.requires_grad) for p in net.parameters()]
     with ExitStack() as stack:
         try:
             net.eval()
@@ -287,7 +289,10 @@ def answering(cm: ContinualModel, task: str|None):
                 stack.enter_context(cm.adapters_disabled())
                 if cm.bank: stack.enter_context(cm.substrate_disabled())
             yield net
-        finally: cm.use(was if isinstance(was, str) else was[0]); net.train(training)
+        finally:
+            net.set_adapter(one if isinstance(one, str) else one[0]); net.base_model.set_adapter(active)   # several answer together under some methods
+            for p, on in trains: p.requires_grad_(on)
+            net.train(training)
 
 def batches(tasks: list, size: int, mixed: bool) -> list: # of lists of indices
     "At most `size` texts each: of one task, or of any in the order given (`mixed`); those without a task apart."

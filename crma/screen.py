@@ -75,9 +75,8 @@ def screen(pairs: list, # (example, group) pairs from parsers
         if 'empty' in found and not (e.prompt and e.response): why, twin = 'empty', ''
         elif 'duplicate' in found and k in seen: why, twin = 'duplicate', seen[k]
         else: why, twin = _fault(e, found, limit, length), ''
-        seen.setdefault(k, e.id)
         if why: found[why].append((e.id, twin))
-        else: kept.append((e, g))
+        else: kept.append((e, g)); seen.setdefault(k, e.id)   # a repetition of a row that went is none
     if 'near duplicate' in reasons:
         same, other = _near(kept, threshold)
         found |= {'near duplicate': [(kept[j][0].id, kept[i][0].id) for j, i in same.items()], 'other answer': [(kept[j][0].id, kept[i][0].id) for j, i in other.items()]}

@@ -80,8 +80,8 @@ def permutation_test(a, # Values of one condition
     if paired and len(a) != len(b): raise ValueError(f'paired: expected equally many values, found {len(a)} and {len(b)}')
     if (n := 2**len(a) if paired else comb(len(a) + len(b), len(a))) > MAX_ASSIGNMENTS:
         raise ValueError(f'{len(a)} and {len(b)} values have {n} assignments, more than {MAX_ASSIGNMENTS}: use welch(a, b), or the t-test of a - b if paired')
-    centre, width = np.mean([a.mean(), b.mean()]), np.ptp(np.r_[a, b]) or 1.       # ties are then recognized at any scale
-    def gap(x, y, axis): return np.abs(x.mean(axis) - y.mean(axis))
+    centre, width = np.mean([a.mean(), b.mean()]), np.ptp(np.r_[a, b]) or 1.
+    def gap(x, y, axis): return 1 + np.abs(x.mean(axis) - y.mean(axis))            # scipy counts as a tie what lies within 2e-14 of the observed value itself: the 1 makes that a share of the width
     return float(stats.permutation_test(((a - centre)/width, (b - centre)/width), gap, alternative='greater', n_resamples=np.inf, vectorized=True,
                                         batch=10_000, permutation_type='samples' if paired else 'independent').pvalue)
 
@@ -137,7 +137,7 @@ def side(x, # Values, one per seed
     return int(lo > 0) - int(hi < 0)
 
 # %% ../nbs/lib/12_stats.ipynb #12-stats-041
-def _noncentral(t: float, df: int, q: float) -> float:
+def _noncentral(t: float, df: float, q: float) -> float:
     "The noncentrality of a t distribution below whose observed `t` lies the share q."
     f = lambda nc: stats.nct.cdf(t, df, nc) - q
     step = 1 + abs(t)/2; lo, hi = t - step, t + step
@@ -150,12 +150,15 @@ def cohen_d(a, # Values of one condition
             paired: bool=False, # a[i] and b[i] belong together: the spread is that of a - b
             confidence: float=0.95,
            ) -> tuple: # (d, lo, hi)
-    "Cohen's d and its exact interval for normal values, from the noncentral t distribution (Cumming and Finch 2001); infinite, without interval, where nothing spreads."
+    """Cohen's d and its interval for normal values, from the noncentral t distribution (Cumming and Finch 2001); infinite, without interval, where nothing spreads.
+
+    Exact for pairs. Else d is in units of the root mean square of the two deviations, which need not be equal: its degrees of freedom are Satterthwaite's, as in `welch`."""
     a, b = _sample(a, 'a'), _sample(b, 'b'); n, q = len(a), _level(confidence)
     if n != len(b): raise ValueError(f'expected equally many values, found {n} and {len(b)}')
-    with np.errstate(divide='ignore', invalid='ignore'): d = float((a - b).mean()/((a - b).std(ddof=1) if paired else np.sqrt((a.var(ddof=1) + b.var(ddof=1))/2)))
+    var = [(a - b).var(ddof=1)] if paired else [a.var(ddof=1), b.var(ddof=1)]
+    with np.errstate(divide='ignore', invalid='ignore'): d = float((a - b).mean()/np.sqrt(np.mean(var)))
     if not np.isfinite(d): return d, float('nan'), float('nan')
-    scale, df = (n**.5, n - 1) if paired else ((n/2)**.5, 2*n - 2)
+    scale, df = (n/len(var))**.5, (n - 1)*sum(var)**2/sum(v*v for v in var)
     return d, _noncentral(d*scale, df, (1 + q)/2)/scale, _noncentral(d*scale, df, (1 - q)/2)/scale
 
 # %% ../nbs/lib/12_stats.ipynb #12-stats-044

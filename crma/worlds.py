@@ -104,7 +104,9 @@ class Names:
     def __init__(self, rng, n: int=0):
         pool = NAMES if n <= len(NAMES) else [f'{a}-{b}' for a in NAMES for b in SYLLABLES]
         self.free = [pool[i] for i in rng.permutation(len(pool))]
-    def __call__(self, n): drawn, self.free = self.free[:n], self.free[n:]; return drawn
+    def __call__(self, n):
+        if n > len(self.free): raise ValueError(f'{n} more entities, and {len(self.free)} names are left: ask for a smaller world')
+        drawn, self.free = self.free[:n], self.free[n:]; return drawn
 
 def rule_table(rng) -> dict:
     "A value for every (class, rule property)."
