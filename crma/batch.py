@@ -414,11 +414,11 @@ def run_cell(cell: Cell, base: str=None, report_to: str=None) -> dict:
     said = lambda ok, error='', stopped=False: dict(name=cell.name, ok=ok, stopped=stopped, seconds=time.time() - t, error=error)
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        if base: raise ValueError(base)
         at, why = state(cell)
         if at == 'done': return said(True)  # Dask asks again for what a lost worker had finished
         if at == 'unreadable': raise OSError(why)
         if (folder/'stop').exists(): return said(False, stopped=True)
-        if base: raise ValueError(base)
         _check_inputs(cell)
         paths.write_atomic(folder/'owner', owner); mine = True
         _start(cell)   # an older result goes now, when nothing is known that would keep a new one from being made
@@ -538,15 +538,19 @@ def _said(future) -> str:
     try: return future.result()
     except Exception as e: return f'{type(e).__name__}: {e}'.splitlines()[0]
 
-def _submit(client, waiting: dict, bases: dict, out: int, report_to: str=None, again: bool=False) -> dict: # future -> cell
-    """Hand out cells whose base model is there, one for each thread that has nothing to do (`out` cells have one), and take them out of `waiting`. No more and no sooner: Dask deals what
+def _submit(client, waiting: dict, bases: dict, given: int, report_to: str=None, again: bool=False) -> dict: # future -> cell
+    """Hand out cells whose base model is there, one for each thread that has nothing to do (`given` cells have one), and take them out of `waiting`. No more and no sooner: Dask deals what
     it is given to workers at once, after durations that it cannot know, and leaves a worker idle for hours while cells wait behind another's. `again`: what is done runs once more, from the start, and counts as done until it is handed out.
     `run_cell` limits how often a cell starts again, by its progress; Dask would count over the whole run."""
     ready = [k for k, c in waiting.items() if c.model == 'none' or bases[c.model].done()]
-    room = sum(client.nthreads().values()) - out - sum(not f.done() for f in bases.values()) if ready else 0
+    room = sum(client.nthreads().values()) - given - sum(not f.done() for f in bases.values()) if ready else 0
     ready = ready[:max(room, 0)]
-    for c in (waiting[k] for k in ready if again): (c.folder/'done.json').unlink(missing_ok=True); checkpoint.clear(c.folder)
-    return {client.submit(run_cell, c, bases.get(c.model) and _said(bases[c.model]), report_to, key=k, pure=False, retries=10**6): c for k in ready for c in [waiting.pop(k)]}
+    out = {}
+    for k in ready:
+        c = waiting.pop(k); missing = _said(bases[c.model]) if c.model in bases else ''
+        if again and not missing: (c.folder/'done.json').unlink(missing_ok=True); checkpoint.clear(c.folder)
+        out[client.submit(run_cell, c, missing, report_to, key=k, pure=False, retries=10**6)] = c
+    return out
 
 def _outcome(future, cell: Cell) -> dict:
     "What a finished future says, an exception included."

@@ -185,10 +185,18 @@ def _data_lock(names: list) -> int:
     print(_table([dict(name=n) | x | dict(sha256=x['sha256'][:16]) for n in names for x in d.lock(n)], ('name', 'file', 'size', 'sha256', 'state', 'address')))
     return 0
 
+def _readable() -> list:
+    "The manifests that have no fault; `crma data list` says what is wrong with the others."
+    from crma import data as d
+    found = []
+    for n in d.names():
+        with contextlib.suppress(ValueError): found.append(d.load_manifest(n))
+    return found
+
 def _data_report(names: list, rows: bool) -> int:
     "`crma data report`: what screening would remove, and with `rows` which rows."
     from crma import data as d, screen
-    here = screen.domains_of(names or [m.name for m in _readable(d.names()) if d.available(m)])
+    here = screen.domains_of(names or [m.name for m in _readable() if d.available(m)])
     got = {n: screen.screened(n) for n in here}
     t = screen.report(got)
     print(_table([dict(domain=n) | {k: str(v) for k, v in r.items()} for n, r in t.iterrows()], ('domain', *t.columns)))
@@ -274,19 +282,12 @@ def _doctor_model(name: str) -> int:
     print('\n'.join(f'{k:<20}{v}' for k, v in rows) + ('' if best else '\nit does not fit here in any of these ways'))
     return 0 if best else 1
 
-def _readable(names: list) -> list:
-    "The manifests of these names, without those that have a fault."
-    from crma import data as d
-    found = []
-    for n in names:
-        with contextlib.suppress(ValueError): found.append(d.load_manifest(n))
-    return found
-
+# %% ../nbs/lib/16_cli.ipynb #16-cli-021b
 def doctor(a) -> int:
     "`crma doctor`."
     if a.model: return _doctor_model(a.model)
     from crma import batch, cluster, data as d, repro
-    gpu = cluster.gpus(); names, there = d.names(), _readable(d.names()); mirror = paths.mirror()
+    gpu = cluster.gpus(); names, there = d.names(), _readable(); mirror = paths.mirror()
     urls = [f.url for m in there for f in m.files if not f.local]; online = any(map(_reachable, [u for u in urls if u.startswith('https://')][:1]))
     rows = [('python', platform.python_version()), ('packages', ', '.join(f'{k} {v}' for k, v in repro.versions().items())),
             ('processor', f'{repro.device_name() if not gpu else platform.machine()}, {cluster.cores()} cores usable'), ('memory', _memory()),
@@ -299,19 +300,19 @@ def doctor(a) -> int:
     return 0
 
 # %% ../nbs/lib/16_cli.ipynb #16-cli-023
-def _demo_cells() -> list:
+def _demo_cells() -> tuple: # (cells, whether a suite has a fault)
     "The demo cells that can run here; says in one line what is left out."
     from crma import batch, data as d
-    cells = []
+    cells, fault = [], False
     for s in batch.suite_names():
         try:
             if not batch.load_suite(s)['demo']: continue
             for m in batch.load_suite(s)['manifests']: d.available(m) or d.fetch(m)
         except d.DataUnavailable as e:
             print(f'{s} skipped: its data are not here and could not be downloaded: set CRMA_DATA_MIRROR to a folder that has them, or call again with a network'); continue
-        except ValueError as e: print(f'{s} skipped: {e}'); continue
+        except ValueError as e: print(f'{s} skipped: {e}'); fault = True; continue
         cells += batch.plan(s, demo=True)
-    return cells
+    return cells, fault
 
 def _report_key(cells: list) -> str:
     "What the demo's report depends on: the cells, the report and the library."
@@ -323,7 +324,7 @@ def _report_key(cells: list) -> str:
 def demo(a) -> int:
     "`crma demo`."
     from crma import batch
-    cells = _demo_cells()
+    cells, fault = _demo_cells()
     code = _summary(batch.run(cells, a.workers))
     done = [c for c in cells if batch.state(c)[0] == 'done']
     _print_verdicts(done)
@@ -331,7 +332,7 @@ def demo(a) -> int:
     if not (html.is_file() and stamp.is_file() and stamp.read_text() == key):
         make_report('headline', 'runs'); paths.write_atomic(stamp, key)
     print(f'report: {_here(html)}')
-    return code
+    return code or int(fault)
 
 # %% ../nbs/lib/16_cli.ipynb #16-cli-026
 _EXAMPLES = """
