@@ -222,7 +222,7 @@ def _check_settings(suite: str, given: dict):
         settings(**{k: given[k] for k in Settings.__dataclass_fields__ if k in given})
         for k, least in dict(threads=1, train_rows=1, holdout_rows=1, max_length=2, answers=0, answer_tokens=1, benchmark_limit=0).items():
             if type(v := given.get(k, least)) is not int or v < least: raise ValueError(f'setting {k}={v!r}: expected a whole number of at least {least}')
-        if given.get('cleaning'): screen.cleaner(*given['cleaning'].split(','))
+        screen.rule(given.get('cleaning', ''))
     except ValueError as e: raise ValueError(f'{suite}.yaml: {e}') from None
 
 # %% ../nbs/lib/14_batch.ipynb #14-batch-020

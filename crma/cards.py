@@ -57,7 +57,8 @@ def tasks_text(cm: ContinualModel, domains: list=()) -> str:
     of, rows = {d.name: d for d in domains}, []
     for i, t in enumerate(cm.tasks):
         d = of.get(t); m = d.meta if d else {}
-        rows.append(dict(order=i + 1, task=t, data=m.get('title'), train=d and len(d.train), holdout=d and len(d.holdout), licence=m.get('licence'), source=_address(m.get('source')), manifest=m.get('manifest', '')[:16] or None))
+        like = None if 'leaks' not in m else 0 if 'leak' in m['counts'] else sum(m['leaks'].values())   # those that went are none
+        rows.append(dict(order=i + 1, task=t, data=m.get('title'), train=d and len(d.train), holdout=d and len(d.holdout), **{'train rows like a holdout row': like}, licence=m.get('licence'), source=_address(m.get('source')), manifest=m.get('manifest', '')[:16] or None))
     cited = dict.fromkeys(d.meta['cite'].strip() for d in domains if d.meta.get('cite'))
     return markdown(rows) + ('\n\n```bibtex\n' + '\n'.join(cited) + '\n```' if cited else '')
 

@@ -175,6 +175,17 @@ def report(a) -> int:
     print(_here(make_report(a.name, a.source)))
     return 0
 
+# %% ../nbs/lib/16_cli.ipynb #16-cli-018a
+def _data_leaks(names: list, rows: bool) -> int:
+    "`crma data report --leaks`: how many training rows of the sequence are similar to a holdout row, and with `rows` which."
+    from crma import screen
+    if not names: raise ValueError('data report --leaks: expected the data sets of a sequence, in order, found none: name them')
+    doms = screen.sequence(screen.domains_of(names))
+    t = [dict(train=d.name, holdout=h, rows=k, of=len(d.train)) for d in doms for h, k in d.meta['leaks'].items()]
+    print(_table(t, t[0]) if t else f'No training row of {len(doms)} domains is similar to a holdout row.')
+    for r in screen.leaks(doms).itertuples() if rows else (): print(f"{r.train_id} is like {r.holdout_id} ({r.similarity}{'' if r.same_answer else ', another answer'})")
+    return 0
+
 # %% ../nbs/lib/16_cli.ipynb #16-cli-018
 def _size(n: int) -> str: return f'{n/1e6:.1f} MB' if n >= 1e5 else f'{n/1e3:.1f} kB'
 
@@ -209,7 +220,7 @@ def data(a) -> int:
     "`crma data list|fetch|verify|lock|report`."
     from crma import data as d
     if a.action == 'lock': return _data_lock(a.names)
-    if a.action == 'report': return _data_report(a.names, a.rows)
+    if a.action == 'report': return (_data_leaks if a.leaks else _data_report)(a.names, a.rows)
     rows, bad = [], 0
     if not (names := a.names or d.names()): raise ValueError(f'no manifests in {_here(paths.manifests())}: call crma inside a clone of the project, or set CRMA_HOME to one')
     for name in names:   # what is wrong with one is said in its row, and the others are looked at
@@ -392,7 +403,8 @@ def parser() -> argparse.ArgumentParser:
     _command(sub, 'collect', collect, 'copy finished cells from runs/ to results/, to be committed', *_CELLS,
              ('--every', dict(type=_count, metavar='K', help='keep every K-th step of the spectral logs (default: as many as fit 1 MB)')))
     _command(sub, 'data', data, 'list, fetch or verify the data sets, pin them anew, or report what is wrong with their rows', ('action', dict(choices=('list', 'fetch', 'verify', 'lock', 'report'))),
-             ('names', dict(nargs='*', metavar='NAME', help='only these (default: all; lock wants a name); report takes NAME/PART too')), ('--rows', dict(action='store_true', help='report: list the rows by id')))
+             ('names', dict(nargs='*', metavar='NAME', help='only these (default: all; lock wants a name); report takes NAME/PART too')), ('--rows', dict(action='store_true', help='report: list the rows by id')),
+             ('--leaks', dict(action='store_true', help='report: training rows like a holdout row, over the sequence of the data sets named')))
     _command(sub, 'models', models, 'list the registered models, or lock them to the present revision on the hub', ('action', dict(choices=('list', 'lock'))), ('names', dict(nargs='*', metavar='NAME', help='only these (default: all)')))
     _command(sub, 'doctor', doctor, 'say what this machine can run', ('--model', dict(metavar='NAME', help='whether this registered model can be trained here, and how to load it')))
     return p
@@ -400,7 +412,9 @@ def parser() -> argparse.ArgumentParser:
 # %% ../nbs/lib/16_cli.ipynb #16-cli-029
 def main(argv=None) -> int:
     "Entry point: parse, run the command, and print an error of ours as one line (`CRMA_DEBUG=1` shows the traceback)."
-    p = parser(); a = p.parse_args(argv)
+    p = parser(); a, rest = p.parse_known_args(argv)
+    if rest and (not hasattr(a, 'names') or any(r.startswith('-') for r in rest)): p.error(f"unrecognized arguments: {' '.join(rest)}")
+    if rest: a.names = [*a.names, *rest]   # argparse ends the names at the first option
     if not hasattr(a, 'do'): p.print_help(); return 0
     try: return a.do(a)
     except KeyboardInterrupt: print('interrupted', file=sys.stderr); return 130

@@ -51,7 +51,7 @@ _CELL = _obj(suite=_str, model=_str, condition=_str, seed=_int, order=_null(_lis
              name=dict(type='string', pattern=r'^[A-Za-z0-9_][A-Za-z0-9._/-]*$'), key=dict(type='string', pattern='^[0-9a-f]{16}$'))
 _KIND = _obj(loss=_MATRIX, em=_MATRIX, n=_list(_int), tokens=_list(_int), untrained=_obj(loss=_VECTOR, em=_VECTOR))
 _PARAMETER = dict(type=['string', 'number', 'boolean', 'null', 'array'])
-_PROVENANCE = _obj('git', 'platform env base manifests rows gpu cpu', library=_str, versions=_map(_str, 1), python=_str, device=_str,
+_PROVENANCE = _obj('git', 'platform env base manifests rows leaks gpu cpu', library=_str, versions=_map(_str, 1), python=_str, device=_str,
                    threads=dict(type='integer', minimum=1), time=_str)
 
 # %% ../nbs/lib/13_results.ipynb #13-results-008

@@ -4,10 +4,11 @@
 
 # %% auto #0
 __all__ = ['ENGLISH', 'REASONS', 'encoding', 'markup', 'foreign', 'screen', 'cleaner', 'domains_of', 'screened', 'report',
-           'leaks', 'apart']
+           'leaks', 'leaking', 'apart', 'rule', 'sequence']
 
 # %% ../nbs/lib/06b_screen.ipynb #06b-screen-002
 import re, unicodedata
+from collections import Counter
 from dataclasses import replace
 from functools import cache
 from pandas import DataFrame
@@ -129,6 +130,11 @@ def leaks(domains: list, # Domains of a sequence
                            same_answer=_norm(a.response) == _norm(b.response)) for t, i, h, j, s in _leaks(domains, threshold)],
                      columns=['train', 'train_id', 'holdout', 'holdout_id', 'similarity', 'same_answer'])
 
+def leaking(domains: list, threshold: float=.7) -> DataFrame: # of ints
+    "How many rows of each training side (index) are similar to a row of each holdout (columns)."
+    names = [d.name for d in domains]; found = Counter((t, h) for t, _, h in {(t, i, h) for t, i, h, *_ in _leaks(domains, threshold)})
+    return DataFrame([[found[t, h] for h in range(len(names))] for t in range(len(names))], names, names)
+
 def apart(domains: list, threshold: float=.7) -> list:
     "The domains without the training rows that `leaks` lists; `meta['counts']` says how many went as `leak`."
     gone, out = {(t, i) for t, i, *_ in _leaks(domains, threshold)}, []
@@ -136,3 +142,20 @@ def apart(domains: list, threshold: float=.7) -> list:
         train = [e for i, e in enumerate(d.train) if (t, i) not in gone]
         out.append(replace(d, train=train, meta=d.meta | dict(counts=d.meta.get('counts', {}) | dict(leak=len(d.train) - len(train), train=len(train)))))
     return out
+
+# %% ../nbs/lib/06b_screen.ipynb #06b-screen-030b
+def rule(cleaning: str) -> tuple: # cleaner for `data.load`, and whether training rows like a holdout row go
+    "What the setting `cleaning` of a run says: reasons for `cleaner` and `leak`, joined by commas. Raises ValueError on an unknown one."
+    reasons = [r for w in cleaning.split(',') if (r := w.strip())]
+    if bad := [r for r in reasons if r not in (*REASONS, 'leak')]: raise ValueError(f"cleaning={cleaning!r}: unknown reason {bad[0]!r}: expected some of {', '.join((*REASONS, 'leak'))}, joined by commas")
+    return cleaner(*(r for r in reasons if r != 'leak')), 'leak' in reasons
+
+def sequence(names, # As `data.load` takes them
+             train: int=500, holdout: int=100, seed: int=0, # As for `data.load`
+             cleaning: str='', # As for `rule`
+            ) -> list:
+    "The domains, loaded, cleaned and split. `meta['leaks']`: how many of the training rows drawn are similar to a row of which holdout; with `leak` in `cleaning` they go, as `apart` has it."
+    clean, without = rule(cleaning)
+    domains = [data.load(n, train=train, holdout=holdout, seed=seed, cleaner=clean) for n in names]
+    found = leaking(domains); domains = apart(domains) if without else domains
+    return [replace(d, meta=d.meta | dict(leaks={h: int(k) for h, k in found.loc[d.name].items() if k})) for d in domains]
