@@ -10,6 +10,7 @@ __all__ = ['NUMERIC_MODULES', 'ENV_ALLOWED', 'PACKAGES', 'check_seed', 'seed_eve
 # %% ../nbs/lib/01_repro.ipynb #01-repro-002
 import ast, hashlib, importlib.metadata, json, os, platform, random, subprocess, sys, time
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 import numpy as np, torch
 from . import paths
@@ -54,6 +55,7 @@ def _bare(tree):
            and isinstance(body[0].value.value, str): node.body = body[1:] or [ast.Pass()]
     return tree
 
+@lru_cache(64)
 def code_hash(*sources: str) -> str:
     "Hash of Python sources by syntax tree: comments, docstrings and layout do not count."
     return hashlib.sha256('\n'.join(ast.dump(_bare(ast.parse(s))) for s in sources).encode()).hexdigest()[:16]
